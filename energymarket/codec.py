@@ -1,0 +1,87 @@
+"""Messages to bytes and back. What is not exactly a message is refused with a reason."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import msgspec
+
+from energymarket.errors import MessageRefused
+from energymarket.messages import MESSAGE_TYPES, AnyMessage, Message
+
+MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+"""Checked before anything is parsed; also RabbitMQ 4's own default limit."""
+
+CONTENT_TYPE: Final = "application/json"
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyMessage] = msgspec.json.Decoder(AnyMessage)
+
+
+def _column_groups(message_type: type[Message]) -> tuple[tuple[str, ...], ...]:
+    """The groups of equally long columns, read off the field types of ``message_type``."""
+    fields = msgspec.structs.fields(message_type)
+    columns = [
+        field.name
+        for field in fields
+        if isinstance(msgspec.inspect.type_info(field.type), msgspec.inspect.ListType)
+        and field.name not in ("events", "missing")
+    ]
+    gifts = tuple(name for name in columns if name.startswith("gift_"))
+    homes = tuple(name for name in columns if not name.startswith("gift_"))
+    return tuple(group for group in (homes, gifts) if group)
+
+
+_GROUPS = {message_type: _column_groups(message_type) for message_type in MESSAGE_TYPES}
+# One colon per field and one for the tag: more of them mean a nested object, or a name given twice.
+_PLAIN_COLONS = {t: len(t.__struct_fields__) + 1 for t in MESSAGE_TYPES}
+
+
+def encode(message: Message) -> bytes:
+    """The message as JSON bytes; raises ``MessageRefused`` when it would exceed the limit."""
+    body = _encoder.encode(message)
+    if len(body) > MAX_BODY_BYTES:
+        raise MessageRefused("oversized", _oversized(len(body)))
+    return body
+
+
+def decode(body: bytes) -> AnyMessage:
+    """The message in ``body``.
+
+    Raises ``MessageRefused`` for a body that is too large, is not JSON, has an unknown type,
+    version or field, a number out of range, a field twice, or columns of different lengths.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        raise MessageRefused("oversized", _oversized(len(body)))
+    try:
+        message = _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MessageRefused("malformed", f"not a message of this system: {error}") from error
+    kind = type(message)
+    if body.count(b'":') > _PLAIN_COLONS[kind]:
+        _refuse_repeated_names(body)
+    for group in _GROUPS[kind]:
+        lengths = {len(getattr(message, name)) for name in group}
+        if len(lengths) != 1:
+            raise MessageRefused(
+                "malformed",
+                f"columns of {kind.__name__} differ in length: {', '.join(group)}",
+            )
+    return message
+
+
+def _oversized(size_bytes: int) -> str:
+    return f"body of {size_bytes} bytes; at most {MAX_BODY_BYTES} are taken"
+
+
+def _refuse_repeated_names(body: bytes) -> None:
+    """msgspec takes the last of two equal names; two readers could then disagree, so refuse."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = dict(pairs)
+        if len(names) != len(pairs):
+            raise MessageRefused("malformed", "a field is given twice")
+        return names
+
+    json.loads(body, object_pairs_hook=unique)

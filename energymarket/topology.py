@@ -1,0 +1,152 @@
+"""Names on the broker: exchanges, queues and who consumes what.
+
+The names are public: users and other programs bind to them (docs/interfaces.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+TICKS: Final = "energymarket.ticks"
+OFFERS: Final = "energymarket.offers"
+REQUESTS: Final = "energymarket.requests"
+MEMBERSHIP: Final = "energymarket.membership"
+RECEIPTS: Final = "energymarket.receipts"
+EXTERNAL: Final = "energymarket.external"
+DEAD: Final = "energymarket.dead"
+
+ORDERS_QUEUE: Final = "market.orders"
+EXTERNAL_QUEUE: Final = "market.external"
+DEAD_QUEUE: Final = "market.dead"
+
+MEMBERSHIP_KEY: Final = "market"
+
+MAX_ORDERS_QUEUED: Final = 200_000
+MAX_BULLETINS_QUEUED: Final = 10_000
+MAX_DEAD_QUEUED: Final = 10_000
+MAX_FLEET_QUEUED: Final = 10_000
+DELIVERY_LIMIT: Final = 100
+"""Returns of one order before the broker dead-letters it. Homes send their orders again, so a
+dead-lettered one is not lost; without a limit one that kills its reader would return for ever."""
+
+ExchangeKind = Literal["fanout", "topic", "direct"]
+QueueKind = Literal["quorum", "classic", "exclusive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A durable exchange."""
+
+    name: str
+    kind: ExchangeKind
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue with its limits. ``exclusive`` ones live and die with the connection.
+
+    A full queue drops its oldest message, or with ``reject_when_full`` refuses the newest, which
+    the publisher hears as a negative confirm.
+    """
+
+    name: str
+    kind: QueueKind
+    max_length: int
+    reject_when_full: bool = False
+    dead_letter_exchange: str | None = None
+    delivery_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Routes ``exchange`` to ``queue`` for ``routing_key``."""
+
+    exchange: str
+    queue: str
+    routing_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What a connection needs on the broker.
+
+    ``exchanges`` are declared, ``expected_exchanges`` must be there already (their owner, the
+    market, declares them; the bus waits until it has). ``prefetch`` is the most messages that may
+    be delivered and not yet acknowledged.
+    """
+
+    exchanges: tuple[Exchange, ...] = ()
+    expected_exchanges: tuple[str, ...] = ()
+    queues: tuple[Queue, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+    consumes: tuple[str, ...] = ()
+    prefetch: int = 1_000
+
+
+def market_topology(max_orders_in_flight: int) -> Topology:
+    """Everything the market owns: all exchanges, its queues, and the queue of dead letters."""
+    return Topology(
+        exchanges=(
+            Exchange(TICKS, "fanout"),
+            Exchange(OFFERS, "topic"),
+            Exchange(REQUESTS, "topic"),
+            Exchange(MEMBERSHIP, "direct"),
+            Exchange(RECEIPTS, "direct"),
+            Exchange(EXTERNAL, "fanout"),
+            Exchange(DEAD, "fanout"),
+        ),
+        queues=(
+            Queue(
+                ORDERS_QUEUE,
+                "quorum",
+                MAX_ORDERS_QUEUED,
+                reject_when_full=True,
+                dead_letter_exchange=DEAD,
+                delivery_limit=DELIVERY_LIMIT,
+            ),
+            Queue(EXTERNAL_QUEUE, "classic", MAX_BULLETINS_QUEUED, dead_letter_exchange=DEAD),
+            Queue(DEAD_QUEUE, "classic", MAX_DEAD_QUEUED),
+        ),
+        bindings=(
+            Binding(OFFERS, ORDERS_QUEUE, "home.*"),
+            Binding(REQUESTS, ORDERS_QUEUE, "home.*"),
+            Binding(MEMBERSHIP, ORDERS_QUEUE, MEMBERSHIP_KEY),
+            Binding(EXTERNAL, EXTERNAL_QUEUE),
+            Binding(DEAD, DEAD_QUEUE),
+        ),
+        consumes=(ORDERS_QUEUE, EXTERNAL_QUEUE),
+        prefetch=max_orders_in_flight,
+    )
+
+
+def fleet_queue(fleet: str) -> str:
+    """Name of a fleet's own queue: its receipts and the ticks, in the order they were sent."""
+    return f"fleet.{fleet}"
+
+
+def order_key(fleet: str) -> str:
+    """Routing key of a fleet's orders."""
+    return f"home.{fleet}"
+
+
+def fleet_topology(fleet: str) -> Topology:
+    """A home process: one exclusive queue for its receipts and the ticks."""
+    queue = fleet_queue(fleet)
+    return Topology(
+        expected_exchanges=(TICKS, OFFERS, REQUESTS, MEMBERSHIP, RECEIPTS),
+        queues=(Queue(queue, "exclusive", MAX_FLEET_QUEUED),),
+        bindings=(Binding(RECEIPTS, queue, fleet), Binding(TICKS, queue)),
+        consumes=(queue,),
+    )
+
+
+def listener_topology(service: str, key: str) -> Topology:
+    """Weather or external: one exclusive queue for the ticks, and leave to publish bulletins."""
+    queue = f"{service}.{key}"
+    return Topology(
+        expected_exchanges=(TICKS, EXTERNAL),
+        queues=(Queue(queue, "exclusive", MAX_FLEET_QUEUED),),
+        bindings=(Binding(TICKS, queue),),
+        consumes=(queue,),
+    )
