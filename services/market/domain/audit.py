@@ -1,0 +1,78 @@
+"""The invariants of a settled tick as residuals: 0 each, or something is wrong.
+
+I1 per home: stock' = stock + produced + received + bought + unserved - consumed - given - sold -
+spilled, no term below zero, stock' within the capacity. I2: given = received, and the money of all
+homes and the market sums to 0, the market holding the counterpart of every sale and purchase.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.market.domain.record import SettledTick
+from services.market.domain.settlement import ABSENT, Roster
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """How far a tick is from each invariant; the sums of absolute deviations."""
+
+    energy_wh: int = 0
+    gifts_wh: int = 0
+    money_neur: int = 0
+    bounds: int = 0
+    """Rows with a term below zero or a stock beyond its capacity."""
+
+    @property
+    def ok(self) -> bool:
+        return not (self.energy_wh or self.gifts_wh or self.money_neur or self.bounds)
+
+    def plus(self, other: Residuals) -> Residuals:
+        return Residuals(
+            energy_wh=self.energy_wh + other.energy_wh,
+            gifts_wh=self.gifts_wh + other.gifts_wh,
+            money_neur=self.money_neur + other.money_neur,
+            bounds=self.bounds + other.bounds,
+        )
+
+
+def residuals(before: Roster, settled: SettledTick) -> Residuals:
+    """The residuals of a tick, given the accounts of its roster before it."""
+    orders, out = settled.orders, settled.outcome
+    energy_wh = money_neur = bounds = 0
+    price = settled.opening.price_neur_per_wh
+    rows = zip(
+        before.stock_wh,
+        before.balance_neur,
+        orders.policy,
+        orders.produced_wh,
+        orders.consumed_wh,
+        orders.capacity_wh,
+        out.given_wh,
+        out.received_wh,
+        out.sold_wh,
+        out.bought_wh,
+        out.spilled_wh,
+        out.unserved_wh,
+        out.stock_wh,
+        out.balance_neur,
+        strict=True,
+    )
+    for (
+        stock, balance, policy, produced, consumed, capacity,
+        given, received, sold, bought, spilled, unserved, new_stock, new_balance,
+    ) in rows:  # fmt: skip
+        energy_wh += abs(
+            stock + produced + received + bought + unserved
+            - consumed - given - sold - spilled - new_stock
+        )  # fmt: skip
+        money_neur += abs(new_balance - balance - (sold - bought) * price)
+        terms = (produced, consumed, given, received, sold, bought, spilled, unserved, new_stock)
+        if min(terms) < 0 or (policy != ABSENT and new_stock > capacity):
+            bounds += 1
+    return Residuals(
+        energy_wh=energy_wh,
+        gifts_wh=abs(sum(out.given_wh) - sum(out.received_wh)),
+        money_neur=money_neur,
+        bounds=bounds,
+    )

@@ -1,0 +1,38 @@
+"""Columns of integers as bytes: one canonical form, so that equal numbers make equal hashes.
+
+A column is one byte that says how wide its numbers are (1, 2, 4 or 8), then the numbers, signed
+and little-endian. The width is the least that holds all of them, so that a column has exactly one
+form.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Sequence
+
+_TYPECODES = {1: "b", 2: "h", 4: "i", 8: "q"}
+_SWAP = sys.byteorder == "big"
+
+
+def pack(values: Sequence[int]) -> bytes:
+    """The canonical bytes of a column; raises ``OverflowError`` beyond 64 bits."""
+    low, high = (min(values), max(values)) if values else (0, 0)
+    width = next(
+        (w for w in (1, 2, 4) if -(1 << (8 * w - 1)) <= low and high < 1 << (8 * w - 1)), 8
+    )
+    numbers = array(_TYPECODES[width], values)
+    if _SWAP:
+        numbers.byteswap()
+    return bytes((width,)) + numbers.tobytes()
+
+
+def unpack(column: bytes) -> list[int]:
+    """The numbers of a packed column; raises ``ValueError`` when it is not one."""
+    if not column or column[0] not in _TYPECODES or (len(column) - 1) % column[0]:
+        raise ValueError("not a packed column")
+    numbers = array(_TYPECODES[column[0]])
+    numbers.frombytes(column[1:])
+    if _SWAP:
+        numbers.byteswap()
+    return numbers.tolist()

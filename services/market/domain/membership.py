@@ -1,0 +1,142 @@
+"""Who takes part: fleets, the home ids they hold, and from which tick to which.
+
+Pure state: it decides and says which fleets changed; the service stores them before it answers.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A home process and its homes, in ascending id; in the roster of ``[first_tick, left_tick)``.
+
+    ``key`` is that of its present connection, ``instance`` stays over restarts.
+    """
+
+    instance: str
+    key: str
+    homes: tuple[int, ...]
+    first_tick: int
+    left_tick: int | None = None
+
+    def takes_part(self, tick: int) -> bool:
+        return self.first_tick <= tick and (self.left_tick is None or tick < self.left_tick)
+
+
+class FleetsFull(Exception):
+    """No room for a further fleet; ``str`` says what the limit is."""
+
+
+class Membership:
+    """All fleets. Home ids are given lowest free first, so that they stay dense."""
+
+    def __init__(self, fleets: Iterable[Fleet] = (), *, max_fleets: int = 10_000) -> None:
+        self._max_fleets = max_fleets
+        self._by_instance: dict[str, Fleet] = {fleet.instance: fleet for fleet in fleets}
+        self._by_key = {fleet.key: fleet for fleet in self._by_instance.values()}
+        self._holder: dict[int, Fleet] = {}
+        for fleet in self._by_instance.values():
+            if fleet.left_tick is None:
+                self._holder.update(dict.fromkeys(fleet.homes, fleet))
+        self._highest = max(self._holder, default=0)
+        self._free = [home for home in range(1, self._highest) if home not in self._holder]
+
+    # ------------------------------------------------------------------------------ questions
+
+    def by_key(self, key: str) -> Fleet | None:
+        """The fleet of a connection, if it is a member."""
+        fleet = self._by_key.get(key)
+        return fleet if fleet and fleet.left_tick is None else None
+
+    def holder(self, home: int) -> Fleet | None:
+        """The fleet that holds a home now."""
+        return self._holder.get(home)
+
+    def roster(self, tick: int) -> list[Fleet]:
+        """The fleets that take part in ``tick``."""
+        return [fleet for fleet in self._by_instance.values() if fleet.takes_part(tick)]
+
+    @property
+    def homes(self) -> int:
+        """How many homes are held now."""
+        return len(self._holder)
+
+    # -------------------------------------------------------------------------------- changes
+
+    def join(self, *, key: str, instance: str, homes: int, next_tick: int) -> list[Fleet]:
+        """Admits a fleet, or takes a known one back under its new key; returns what changed.
+
+        The first of the returned fleets is the one that joined. An instance that comes back gets
+        its homes again, unless another took them meanwhile. Raises ``FleetsFull``.
+        """
+        known = self._by_instance.get(instance)
+        if known and known.left_tick is None:
+            if len(known.homes) == homes:
+                return [self._store(replace(known, key=key))]
+            return self._resized(known, key=key, homes=homes, next_tick=next_tick)
+        if len(self._by_instance) >= self._max_fleets and not self._forget_one_that_left():
+            raise FleetsFull(f"the market admits {self._max_fleets} home processes at most")
+        wanted = known.homes[:homes] if known else ()
+        again = tuple(home for home in wanted if home not in self._holder)
+        fleet = Fleet(instance, key, self._take(homes, again), first_tick=next_tick)
+        return [self._store(fleet)]
+
+    def _resized(self, known: Fleet, *, key: str, homes: int, next_tick: int) -> list[Fleet]:
+        """A member that comes back hosting another number of homes: it starts anew with them."""
+        self._release(known)
+        kept = known.homes[:homes]
+        return [
+            self._store(Fleet(known.instance, key, self._take(homes, kept), first_tick=next_tick))
+        ]
+
+    def leave(self, key: str, next_tick: int) -> Fleet | None:
+        """A fleet goes: out of the roster from ``next_tick`` on, its homes free at once."""
+        fleet = self.by_key(key)
+        if fleet is None:
+            return None
+        self._release(fleet)
+        return self._store(replace(fleet, left_tick=next_tick))
+
+    # ------------------------------------------------------------------------------- bookkeeping
+
+    def _store(self, fleet: Fleet) -> Fleet:
+        old = self._by_instance.get(fleet.instance)
+        if old:
+            self._by_key.pop(old.key, None)
+        self._by_instance[fleet.instance] = fleet
+        self._by_key[fleet.key] = fleet
+        if fleet.left_tick is None:
+            self._holder.update(dict.fromkeys(fleet.homes, fleet))
+        return fleet
+
+    def _release(self, fleet: Fleet) -> None:
+        for home in fleet.homes:
+            del self._holder[home]
+            heapq.heappush(self._free, home)
+
+    def _take(self, count: int, wanted: tuple[int, ...]) -> tuple[int, ...]:
+        """``count`` home ids: the wanted ones, then the lowest free ones."""
+        taken = list(wanted)
+        chosen = set(wanted)
+        while self._free and len(taken) < count:
+            home = heapq.heappop(self._free)
+            if home not in chosen and home not in self._holder:
+                taken.append(home)
+                chosen.add(home)
+        fresh = count - len(taken)
+        taken.extend(range(self._highest + 1, self._highest + 1 + fresh))
+        self._highest += fresh
+        return tuple(sorted(taken))
+
+    def _forget_one_that_left(self) -> bool:
+        """Drops the memory of one fleet that left, to bound how many are remembered."""
+        for fleet in self._by_instance.values():
+            if fleet.left_tick is not None:
+                del self._by_instance[fleet.instance]
+                del self._by_key[fleet.key]
+                return True
+        return False

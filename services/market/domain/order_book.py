@@ -1,0 +1,154 @@
+"""The orders of the open tick: taken once each, checked against the accounts, whatever their order.
+
+An order's identity is (run, home, tick). A second copy with the same content changes nothing; one
+with another content is refused, as is anything that cannot be true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from energymarket.messages import Offers, Orders
+from energymarket.policies import Policy
+from services.market.domain.settlement import ABSENT, OrderColumns, Roster
+
+_LAST_SURPLUS_POLICY = int(Policy.SELL_IF_NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One reason, and the homes that it struck."""
+
+    reason: str
+    detail: str
+    homes: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of the rows of one message."""
+
+    new: int = 0
+    copies: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+class OrderBook:
+    """Collects the orders of one tick into columns along the roster."""
+
+    def __init__(self, roster: Roster, awaited: Collection[int]) -> None:
+        """``awaited`` are the homes without whose orders the tick is not complete."""
+        size = len(roster.home)
+        self.roster = roster
+        self._row = {home: row for row, home in enumerate(roster.home)}
+        self._awaited = set(awaited)
+        self._policy = [ABSENT] * size
+        self._amount_wh = [0] * size
+        self._produced_wh = [0] * size
+        self._consumed_wh = [0] * size
+        self._capacity_wh = [0] * size
+
+    @property
+    def complete(self) -> bool:
+        """True when every awaited home is in."""
+        return not self._awaited
+
+    @property
+    def awaited(self) -> set[int]:
+        """The homes whose orders are still awaited."""
+        return self._awaited
+
+    def give_up_on(self, homes: Collection[int]) -> None:
+        """Waits no longer for these homes; without an order they will be recorded absent."""
+        self._awaited.difference_update(homes)
+
+    def has(self, home: int) -> bool:
+        """True when the home's order is in."""
+        row = self._row.get(home)
+        return row is not None and self._policy[row] != ABSENT
+
+    def columns(self) -> OrderColumns:
+        """The orders so far; absent homes have policy 0 and zeros."""
+        return OrderColumns(
+            policy=self._policy,
+            amount_wh=self._amount_wh,
+            produced_wh=self._produced_wh,
+            consumed_wh=self._consumed_wh,
+            capacity_wh=self._capacity_wh,
+        )
+
+    def take(self, orders: Orders) -> Taken:
+        """Takes the rows of a message that are right; the sender must be known to hold the homes.
+
+        Rows stand or fall one by one: a wrong one does not cost its fleet the others.
+        """
+        taken = Taken()
+        wrong: dict[tuple[str, str], list[int]] = {}
+        surplus = isinstance(orders, Offers)
+        rows = zip(
+            orders.home,
+            orders.policy,
+            orders.amount_wh,
+            orders.produced_wh,
+            orders.consumed_wh,
+            orders.stock_wh,
+            orders.capacity_wh,
+            strict=True,
+        )
+        for home, policy, amount, produced, consumed, stock, capacity in rows:
+            row = self._row.get(home)
+            if row is None:
+                fault = _NOT_IN_ROSTER
+            elif self._policy[row] != ABSENT:
+                if self._same(row, policy, amount, produced, consumed, capacity):
+                    taken.copies += 1
+                    continue
+                fault = _DIFFERENT_COPY
+            elif stock != self.roster.stock_wh[row]:
+                fault = _STOCK_MISMATCH
+            else:
+                fault = _fault(surplus, policy, amount, stock + produced - consumed)
+            if fault or row is None:
+                wrong.setdefault(fault or _NOT_IN_ROSTER, []).append(home)
+                continue
+            self._policy[row] = policy
+            self._amount_wh[row] = amount
+            self._produced_wh[row] = produced
+            self._consumed_wh[row] = consumed
+            self._capacity_wh[row] = capacity
+            self._awaited.discard(home)
+            taken.new += 1
+        taken.refusals = [Refusal(*fault, tuple(homes)) for fault, homes in wrong.items()]
+        return taken
+
+    def _same(
+        self, row: int, policy: int, amount: int, produced: int, consumed: int, capacity: int
+    ) -> bool:
+        return (
+            self._policy[row] == policy
+            and self._amount_wh[row] == amount
+            and self._produced_wh[row] == produced
+            and self._consumed_wh[row] == consumed
+            and self._capacity_wh[row] == capacity
+        )
+
+
+_NOT_IN_ROSTER = ("not_in_roster", "this home does not take part in this tick")
+_DIFFERENT_COPY = ("different_copy", "another order of this home for this tick was taken already")
+_STOCK_MISMATCH = ("stock_mismatch", "the stock is not that of the home's last receipt")
+_WRONG_POLICY = ("wrong_policy", "offers need a policy from 1 to 3, requests one from 4 to 6")
+_IMPOSSIBLE_OFFER = ("impossible_amount", "an offer may not exceed stock + produced - consumed")
+_IMPOSSIBLE_REQUEST = (
+    "impossible_amount",
+    "a request must be what the home lacks: consumed - stock - produced",
+)
+
+
+def _fault(surplus: bool, policy: int, amount: int, has_wh: int) -> tuple[str, str] | None:
+    """What is wrong with a row, given what the home has (below zero: lacks)."""
+    if (policy <= _LAST_SURPLUS_POLICY) != surplus:
+        return _WRONG_POLICY
+    if surplus:
+        return _IMPOSSIBLE_OFFER if amount > has_wh else None
+    return _IMPOSSIBLE_REQUEST if amount != -has_wh or amount == 0 else None

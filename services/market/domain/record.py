@@ -1,0 +1,199 @@
+"""The record of one tick: everything that a replay needs, in canonical bytes, chained by a hash.
+
+Nothing that differs between two runs of the same world stands in it: no epoch, no time of day, no
+name of a process. So the hash of a distributed run equals that of an embedded one (I7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+import msgspec
+
+from energymarket.errors import EnergyMarketError
+from energymarket.messages import LiveEvent
+from services.market.domain import columns
+from services.market.domain.pricing import Term
+from services.market.domain.settlement import OrderColumns, Outcome, Roster
+
+FORMAT = 1
+DEGRADED_WEATHER = 1
+DEGRADED_EXTERNAL = 2
+
+
+class RecordCorrupt(EnergyMarketError):
+    """Bytes that are not a tick record, or not the one that the hash chain names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What is fixed when a tick opens. ``degraded`` is a sum of the ``DEGRADED_`` bits: inputs
+    that were not there in time, for which the last temperature or no new event stands."""
+
+    tick: int
+    price_neur_per_wh: int
+    temperature_mdeg: int
+    degraded: int
+    events: tuple[LiveEvent, ...]
+
+
+class TickRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A settled tick as it is stored. Columns are packed (``columns``), one row per roster home."""
+
+    format: int
+    tick: int
+    price_neur_per_wh: int
+    temperature_mdeg: int
+    degraded: int
+    events: tuple[tuple[str, int, int], ...]
+    terms: tuple[tuple[str, int], ...]
+    next_price_neur_per_wh: int
+    home: bytes
+    policy: bytes
+    amount_wh: bytes
+    produced_wh: bytes
+    consumed_wh: bytes
+    capacity_wh: bytes
+    given_wh: bytes
+    received_wh: bytes
+    sold_wh: bytes
+    bought_wh: bytes
+    spilled_wh: bytes
+    unserved_wh: bytes
+    stock_wh: bytes
+    balance_neur: bytes
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(TickRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class SettledTick:
+    """A settled tick with its columns open; ``home``, orders and outcome are row by row."""
+
+    opening: Opening
+    home: list[int]
+    orders: OrderColumns
+    outcome: Outcome
+    terms: list[Term]
+    next_price_neur_per_wh: int
+
+    @property
+    def tick(self) -> int:
+        return self.opening.tick
+
+    @property
+    def absent(self) -> int:
+        """Homes of the roster that sent no order in time."""
+        return sum(1 for policy in self.orders.policy if not policy)
+
+
+def to_bytes(settled: SettledTick) -> bytes:
+    """The canonical bytes of a settled tick."""
+    opening, orders, outcome, pack = settled.opening, settled.orders, settled.outcome, columns.pack
+    return _encoder.encode(
+        TickRecord(
+            format=FORMAT,
+            tick=opening.tick,
+            price_neur_per_wh=opening.price_neur_per_wh,
+            temperature_mdeg=opening.temperature_mdeg,
+            degraded=opening.degraded,
+            events=tuple(
+                (e.name, e.coefficient_neur_per_wh, e.remaining_ticks) for e in opening.events
+            ),
+            terms=tuple(settled.terms),
+            next_price_neur_per_wh=settled.next_price_neur_per_wh,
+            home=pack(settled.home),
+            policy=pack(orders.policy),
+            amount_wh=pack(orders.amount_wh),
+            produced_wh=pack(orders.produced_wh),
+            consumed_wh=pack(orders.consumed_wh),
+            capacity_wh=pack(orders.capacity_wh),
+            given_wh=pack(outcome.given_wh),
+            received_wh=pack(outcome.received_wh),
+            sold_wh=pack(outcome.sold_wh),
+            bought_wh=pack(outcome.bought_wh),
+            spilled_wh=pack(outcome.spilled_wh),
+            unserved_wh=pack(outcome.unserved_wh),
+            stock_wh=pack(outcome.stock_wh),
+            balance_neur=pack(outcome.balance_neur),
+        )
+    )
+
+
+def from_bytes(body: bytes) -> SettledTick:
+    """The settled tick in canonical bytes; raises ``RecordCorrupt``."""
+    try:
+        record = _decoder.decode(body)
+        if record.format != FORMAT:
+            raise ValueError(f"format {record.format} is not {FORMAT}")
+        return _opened(record)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise RecordCorrupt(f"not a tick record: {error}") from error
+
+
+def _opened(record: TickRecord) -> SettledTick:
+    unpack = columns.unpack
+    return SettledTick(
+        opening=Opening(
+            tick=record.tick,
+            price_neur_per_wh=record.price_neur_per_wh,
+            temperature_mdeg=record.temperature_mdeg,
+            degraded=record.degraded,
+            events=tuple(
+                LiveEvent(name=name, coefficient_neur_per_wh=value, remaining_ticks=left)
+                for name, value, left in record.events
+            ),
+        ),
+        home=unpack(record.home),
+        orders=OrderColumns(
+            policy=unpack(record.policy),
+            amount_wh=unpack(record.amount_wh),
+            produced_wh=unpack(record.produced_wh),
+            consumed_wh=unpack(record.consumed_wh),
+            capacity_wh=unpack(record.capacity_wh),
+        ),
+        outcome=Outcome(
+            given_wh=unpack(record.given_wh),
+            received_wh=unpack(record.received_wh),
+            sold_wh=unpack(record.sold_wh),
+            bought_wh=unpack(record.bought_wh),
+            spilled_wh=unpack(record.spilled_wh),
+            unserved_wh=unpack(record.unserved_wh),
+            stock_wh=unpack(record.stock_wh),
+            balance_neur=unpack(record.balance_neur),
+        ),
+        terms=list(record.terms),
+        next_price_neur_per_wh=record.next_price_neur_per_wh,
+    )
+
+
+def genesis_hash(seed: int, price_model: str) -> bytes:
+    """The hash before the first tick: what a world is made from."""
+    return sha256(f"energymarket ledger {FORMAT} {seed} {price_model}".encode()).digest()
+
+
+def chained_hash(previous_hash: bytes, record: bytes) -> bytes:
+    """H(previous hash, canonical bytes of the tick): 32 bytes of SHA-256."""
+    return sha256(previous_hash + record).digest()
+
+
+def settled_tick(
+    opening: Opening,
+    roster: Roster,
+    orders: OrderColumns,
+    outcome: Outcome,
+    price: tuple[int, list[Term]],
+) -> SettledTick:
+    """Puts the parts of a settled tick together."""
+    next_price_neur_per_wh, terms = price
+    return SettledTick(
+        opening=opening,
+        home=list(roster.home),
+        orders=orders,
+        outcome=outcome,
+        terms=terms,
+        next_price_neur_per_wh=next_price_neur_per_wh,
+    )
