@@ -99,18 +99,21 @@ class OrderBook:
         for home, policy, amount, produced, consumed, stock, capacity in rows:
             row = self._row.get(home)
             if row is None:
-                fault = _NOT_IN_ROSTER
-            elif self._policy[row] != ABSENT:
-                if self._same(row, policy, amount, produced, consumed, capacity):
+                wrong.setdefault(_NOT_IN_ROSTER, []).append(home)
+                continue
+            right_stock = stock == self.roster.stock_wh[row]
+            fault: tuple[str, str] | None
+            if self._policy[row] != ABSENT:
+                if right_stock and self._same(row, policy, amount, produced, consumed, capacity):
                     taken.copies += 1
                     continue
                 fault = _DIFFERENT_COPY
-            elif stock != self.roster.stock_wh[row]:
+            elif not right_stock:
                 fault = _STOCK_MISMATCH
             else:
                 fault = _fault(surplus, policy, amount, stock + produced - consumed)
-            if fault or row is None:
-                wrong.setdefault(fault or _NOT_IN_ROSTER, []).append(home)
+            if fault:
+                wrong.setdefault(fault, []).append(home)
                 continue
             self._policy[row] = policy
             self._amount_wh[row] = amount

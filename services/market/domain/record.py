@@ -100,9 +100,7 @@ def to_bytes(settled: SettledTick) -> bytes:
             price_neur_per_wh=opening.price_neur_per_wh,
             temperature_mdeg=opening.temperature_mdeg,
             degraded=opening.degraded,
-            events=tuple(
-                (e.name, e.coefficient_neur_per_wh, e.remaining_ticks) for e in opening.events
-            ),
+            events=_stored(opening.events),
             terms=tuple(settled.terms),
             next_price_neur_per_wh=settled.next_price_neur_per_wh,
             home=pack(settled.home),
@@ -142,10 +140,7 @@ def _opened(record: TickRecord) -> SettledTick:
             price_neur_per_wh=record.price_neur_per_wh,
             temperature_mdeg=record.temperature_mdeg,
             degraded=record.degraded,
-            events=tuple(
-                LiveEvent(name=name, coefficient_neur_per_wh=value, remaining_ticks=left)
-                for name, value, left in record.events
-            ),
+            events=_live(record.events),
         ),
         home=unpack(record.home),
         orders=OrderColumns(
@@ -196,4 +191,41 @@ def settled_tick(
         outcome=outcome,
         terms=terms,
         next_price_neur_per_wh=next_price_neur_per_wh,
+    )
+
+
+_StoredOpening = tuple[int, int, int, int, tuple[tuple[str, int, int], ...]]
+_opening_decoder = msgspec.msgpack.Decoder(_StoredOpening)
+
+
+def opening_to_bytes(opening: Opening) -> bytes:
+    """An opening as it is stored before its tick is announced."""
+    return _encoder.encode(
+        (
+            opening.tick,
+            opening.price_neur_per_wh,
+            opening.temperature_mdeg,
+            opening.degraded,
+            _stored(opening.events),
+        )
+    )
+
+
+def opening_from_bytes(body: bytes) -> Opening:
+    """A stored opening; raises ``RecordCorrupt``."""
+    try:
+        tick, price, temperature, degraded, events = _opening_decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise RecordCorrupt(f"not an opening: {error}") from error
+    return Opening(tick, price, temperature, degraded, _live(events))
+
+
+def _stored(events: tuple[LiveEvent, ...]) -> tuple[tuple[str, int, int], ...]:
+    return tuple((e.name, e.coefficient_neur_per_wh, e.remaining_ticks) for e in events)
+
+
+def _live(events: tuple[tuple[str, int, int], ...]) -> tuple[LiveEvent, ...]:
+    return tuple(
+        LiveEvent(name=name, coefficient_neur_per_wh=value, remaining_ticks=left)
+        for name, value, left in events
     )

@@ -1,0 +1,231 @@
+"""A home process: hosts one or many homes, and never runs ahead of their receipts.
+
+It repeats whatever is not answered (Join, orders), so neither a lost message nor a lost broker
+loses an order; the market takes each order once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from energymarket import topology
+from energymarket.bus import Bus, BusEvent, Connected, Delivery, Disconnected, Publication
+from energymarket.clock import Clock
+from energymarket.messages import (
+    Join,
+    Leave,
+    Receipts,
+    Refused,
+    TickAwaited,
+    TickOpened,
+    Welcome,
+)
+from energymarket.telemetry import Log
+from services.home.domain.profile import PolicyChoice, Profile, profile_of
+from services.home.orders import order_messages
+from services.home.report import report_receipts
+
+FIRST_REPEAT_S = 1.0
+LONGEST_REPEAT_S = 10.0
+_REFUSALS_THAT_END_MEMBERSHIP = frozenset(
+    {"unknown_fleet", "wrong_secret", "wrong_run", "not_your_home"}
+)
+
+
+@dataclass(slots=True)
+class _Repeat:
+    """When to say a thing again: after 1 s, then at doubling intervals up to 10 s."""
+
+    due: float = 0.0
+    interval_s: float = FIRST_REPEAT_S
+
+    def said(self, now: float) -> None:
+        self.due = now + self.interval_s
+        self.interval_s = min(2 * self.interval_s, LONGEST_REPEAT_S)
+
+
+class HomeService:
+    """One fleet. See ``energymarket.service.Service`` for how it is called."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        clock: Clock,
+        log: Log,
+        new_key: Callable[[], str],
+        instance: str,
+        homes: int = 1,
+        policy: PolicyChoice | None = None,
+        profile: str = "residential",
+    ) -> None:
+        self._bus, self._clock, self._log, self._new_key = bus, clock, log, new_key
+        self._instance, self._homes = instance, homes
+        self._policy, self._profile = policy or PolicyChoice(), profile
+        self._fleet = ""
+        self._welcome: Welcome | None = None
+        self._profiles: list[Profile] = []
+        self._stock_wh: dict[int, int] = {}
+        self._settled_tick = 0
+        self._opened: TickOpened | None = None
+        self._sent: list[Publication] = []
+        self._sent_for = (0, 0)  # (tick, epoch)
+        self._join = _Repeat()
+        self._order = _Repeat()
+
+    # ------------------------------------------------------------------------------ life cycle
+
+    def start(self) -> None:
+        self._bus.open(lambda: topology.fleet_topology(self._new_key()))
+
+    def stop(self) -> None:
+        if self._welcome:
+            leave = Leave(run=self._welcome.run, fleet=self._fleet, secret=self._welcome.secret)
+            self._publish(topology.MEMBERSHIP, topology.MEMBERSHIP_KEY, leave)
+            self._bus.flush(0.5)
+        self._bus.close()
+
+    @property
+    def finished(self) -> bool:
+        return False
+
+    @property
+    def home_ids(self) -> tuple[int, ...]:
+        """The homes that this process hosts; none before it was welcomed."""
+        return tuple(profile.home for profile in self._profiles)
+
+    # --------------------------------------------------------------------------------- collect
+
+    def handle(self, events: Sequence[BusEvent]) -> None:
+        deliveries = []
+        for event in events:
+            match event:
+                case Delivery():
+                    if event.refusal:
+                        self._bus.dead_letter(event, event.refusal[0])
+                        continue
+                    deliveries.append(event)
+                    self._receive(event)
+                case Connected():
+                    self._fleet = event.topology.consumes[0].removeprefix(topology.fleet_queue(""))
+                    self._join_anew()
+                case Disconnected():
+                    self._fleet, self._welcome = "", None
+        if deliveries:
+            self._bus.acknowledge(deliveries)
+
+    def _receive(self, delivery: Delivery) -> None:
+        match delivery.message:
+            case Receipts() as receipts:
+                self._on_receipts(receipts)
+            case TickOpened() as opened:
+                self._on_opened(opened)
+            case Welcome() as welcome:
+                self._on_welcome(welcome)
+            case Refused() as refused:
+                self._on_refused(refused)
+            case TickAwaited() as awaited if self._welcome and awaited.run != self._welcome.run:
+                self._join_anew()
+
+    def _on_welcome(self, welcome: Welcome) -> None:
+        if welcome.fleet != self._fleet:
+            return
+        if self._welcome is None or welcome.home != self._welcome.home:
+            self._profiles = [
+                profile_of(self._profile, welcome.seed, home, self._policy) for home in welcome.home
+            ]
+            self._log.info(
+                f"joined as {_homes(welcome.home)}",
+                run=welcome.run,
+                first_tick=welcome.first_tick,
+            )
+        if self._welcome is None or welcome.run != self._welcome.run:
+            self._opened, self._sent_for = None, (0, 0)
+        self._welcome = welcome
+        self._stock_wh = dict(zip(welcome.home, welcome.stock_wh, strict=True))
+        # A joiner has no receipt of a tick that was open before it came.
+        self._settled_tick = max(welcome.settled_tick, welcome.first_tick - 1)
+        self._join = _Repeat()
+        if welcome.opened:
+            self._on_opened(welcome.opened)
+
+    def _on_opened(self, opened: TickOpened) -> None:
+        if self._welcome and opened.run != self._welcome.run:
+            self._join_anew()
+        elif self._opened is None or (opened.epoch, opened.tick) >= (
+            self._opened.epoch,
+            self._opened.tick,
+        ):
+            self._opened = opened
+
+    def _on_receipts(self, receipts: Receipts) -> None:
+        if (
+            self._welcome is None
+            or receipts.run != self._welcome.run
+            or receipts.fleet != self._fleet
+            or receipts.tick <= self._settled_tick
+        ):
+            return
+        self._stock_wh.update(zip(receipts.home, receipts.stock_wh, strict=True))
+        self._settled_tick = receipts.tick
+        report_receipts(self._log, receipts, self._profiles)
+
+    def _on_refused(self, refused: Refused) -> None:
+        if refused.fleet != self._fleet:
+            return
+        if refused.reason == "full":
+            self._log.warning("not admitted; trying again", why=refused.detail)
+        elif refused.reason in _REFUSALS_THAT_END_MEMBERSHIP:
+            self._log.warning("membership lost; joining again", why=refused.detail)
+            self._join_anew()
+        elif refused.reason == "stock_mismatch":
+            # The refusal carries the true stocks: mend ours and order anew.
+            self._stock_wh.update(zip(refused.home, refused.stock_wh, strict=True))
+            self._sent_for = (0, 0)
+        else:
+            self._log.error(
+                "order refused", tick=refused.tick, reason=refused.reason, why=refused.detail
+            )
+
+    # ------------------------------------------------------------------------------------- act
+
+    def act(self) -> float | None:
+        if not self._fleet:
+            return None
+        now = self._clock.monotonic()
+        if self._welcome is None:
+            return self._ask_to_join(now)
+        opened = self._opened
+        if opened is None or opened.tick <= self._settled_tick:
+            return None
+        if opened.tick > self._settled_tick + 1:
+            # Receipts in between were lost on the way: the market's Welcome has the stocks.
+            return self._ask_to_join(now)
+        if self._sent_for[0] != opened.tick:
+            self._sent = order_messages(self._welcome, opened, self._profiles, self._stock_wh)
+            self._order = _Repeat()
+        elif self._sent_for[1] == opened.epoch and now < self._order.due:
+            return self._order.due
+        self._sent_for = (opened.tick, opened.epoch)
+        self._bus.publish(self._sent)
+        self._order.said(now)
+        return self._order.due
+
+    def _ask_to_join(self, now: float) -> float:
+        if now >= self._join.due:
+            join = Join(fleet=self._fleet, instance=self._instance, homes=self._homes)
+            self._publish(topology.MEMBERSHIP, topology.MEMBERSHIP_KEY, join)
+            self._join.said(now)
+        return self._join.due
+
+    def _join_anew(self) -> None:
+        self._welcome = None
+        self._join = _Repeat()
+
+    def _publish(self, exchange: str, key: str, message: Join | Leave) -> None:
+        self._bus.publish([Publication(exchange, key, message, persistent=True, mandatory=True)])
+
+
+def _homes(homes: Sequence[int]) -> str:
+    return f"home {homes[0]}" if len(homes) == 1 else f"{len(homes)} homes, {homes[0]} first"

@@ -1,0 +1,26 @@
+"""Errors of the market.
+
+::
+
+    EnergyMarketError
+    ├── LedgerUnavailable   the ledger cannot be read or written now; nothing was written
+    ├── LedgerMismatch      the ledger is of another world than the settings say
+    ├── EpochLost           another market has taken over; this one may not settle
+    └── RecordCorrupt       bytes in the ledger are no tick record (domain.record)
+"""
+
+from __future__ import annotations
+
+from energymarket.errors import EnergyMarketError, SettingsError
+
+
+class LedgerUnavailable(EnergyMarketError):
+    """The ledger cannot be read or written now; nothing was written."""
+
+
+class LedgerMismatch(SettingsError):
+    """The ledger was begun with other settings."""
+
+
+class EpochLost(EnergyMarketError):
+    """Another market has taken over."""

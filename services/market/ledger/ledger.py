@@ -1,0 +1,280 @@
+"""Writing the ledger: the market's memory. Only the holder of the newest epoch may write."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from energymarket.messages import EventStart
+from services.market.domain import columns, record
+from services.market.domain.home_ids import from_ranges, to_ranges
+from services.market.domain.membership import Fleet
+from services.market.domain.record import Opening, SettledTick
+from services.market.errors import EpochLost, LedgerMismatch
+from services.market.ledger.history import History
+from services.market.ledger.tables import (
+    Database,
+    accounts,
+    epochs,
+    events,
+    fleets,
+    metadata,
+    openings,
+    ticks,
+    world,
+)
+
+PAGE_HOMES: Final = 4_096
+"""Homes per row of ``accounts``: a tick rewrites whole pages, few and large."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a ledger is of; fixed when it is made.
+
+    ``fleet_secret_key`` is what fleets' secrets are derived from. It is no part of the record.
+    """
+
+    run: str
+    seed: int
+    price_model: str
+    fleet_secret_key: bytes
+
+
+@dataclass(slots=True)
+class Accounts:
+    """Stock and money by home id; row 0 is home 1. Homes never seen have zeros."""
+
+    stock_wh: list[int]
+    balance_neur: list[int]
+
+    def grow_to(self, home: int) -> None:
+        """Makes room for home ids up to ``home``."""
+        missing = home - len(self.stock_wh)
+        if missing > 0:
+            self.stock_wh.extend([0] * missing)
+            self.balance_neur.extend([0] * missing)
+
+
+class Ledger:
+    """The ledger of one world, open for writing. Make it with ``Ledger.open``."""
+
+    def __init__(self, database: Database, stored_world: World) -> None:
+        self._database = database
+        self.world = stored_world
+        self.history = History(database)
+        self.epoch = 0
+
+    @classmethod
+    def open(cls, url: str, *, seed: int, price_model: str) -> Ledger:
+        """Opens or makes the ledger at ``url``.
+
+        Raises ``LedgerMismatch`` when it is of another seed, price model or format, and
+        ``LedgerUnavailable`` when it cannot be read or written.
+        """
+        database = Database(url)
+        with database.writing("its tables") as connection:
+            metadata.create_all(connection)
+            row = connection.execute(sa.select(world)).one_or_none()
+            if row is None:
+                made = World(secrets.token_hex(8), seed, price_model, secrets.token_bytes(32))
+                connection.execute(sa.insert(world), _world_row(made))
+            else:
+                _check_world(row, seed, price_model)
+                made = World(row.run, row.seed, row.price_model, row.fleet_secret_key)
+        return cls(database, made)
+
+    def raise_epoch(self, at: float) -> int:
+        """Takes over: from now on a write under any earlier epoch fails. Returns the new epoch."""
+        with self._database.writing("the epoch") as connection:
+            newest = connection.execute(_NEWEST_EPOCH).scalar() or 0
+            head = connection.execute(sa.select(sa.func.max(ticks.c.tick))).scalar() or 0
+            row = {"epoch": newest + 1, "from_tick": head + 1, "at": at}
+            connection.execute(sa.insert(epochs), row)
+        self.epoch = newest + 1
+        return self.epoch
+
+    def commit(
+        self,
+        settled: SettledTick,
+        body: bytes,
+        tick_hash: bytes,
+        *,
+        after: Accounts,
+        starts: Sequence[EventStart],
+        at: float,
+    ) -> None:
+        """Writes a tick whole, or not at all; returns when it is on the disk.
+
+        ``after`` are the accounts after the tick, ``starts`` the events that external began in it.
+        Raises ``EpochLost`` when another market took over, ``LedgerUnavailable`` when the disk
+        refuses: then nothing was written, and the caller may try again.
+        """
+        with self._database.writing(f"tick {settled.tick}") as connection:
+            self._check_epoch(connection)
+            connection.execute(
+                _INSERT_TICK, _tick_row(settled, self.epoch, at, body=body, tick_hash=tick_hash)
+            )
+            pages = _changed_pages(settled.home, after)
+            if pages:
+                connection.execute(_REPLACE_PAGE, pages)
+            if starts:
+                rows = [_event_row(start, settled.tick, "external") for start in starts]
+                connection.execute(_INSERT_EVENT, rows)
+
+    def save_fleets(self, changed: Iterable[Fleet]) -> None:
+        """Stores fleets that joined or left, before they are answered."""
+        rows = [
+            {
+                "instance": fleet.instance,
+                "key": fleet.key,
+                "homes": to_ranges(fleet.homes),
+                "first_tick": fleet.first_tick,
+                "left_tick": fleet.left_tick,
+            }
+            for fleet in changed
+        ]
+        with self._database.writing("a fleet") as connection:
+            self._check_epoch(connection)
+            connection.execute(_REPLACE_FLEET, rows)
+
+    def add_event(self, start: EventStart, start_tick: int, source: str) -> int:
+        """Stores an event that is to begin in a coming tick; returns its id."""
+        with self._database.writing("an event") as connection:
+            self._check_epoch(connection)
+            result = connection.execute(_INSERT_EVENT, _event_row(start, start_tick, source))
+            return int(result.lastrowid)
+
+    def save_opening(self, opening: Opening) -> None:
+        """Stores how a tick opens, where a clock decided it, before it is announced."""
+        row = {"tick": opening.tick, "opening": record.opening_to_bytes(opening)}
+        with self._database.writing("an opening") as connection:
+            self._check_epoch(connection)
+            connection.execute(sa.delete(openings).where(openings.c.tick < opening.tick))
+            connection.execute(sa.insert(openings), row)
+
+    def head(self) -> tuple[SettledTick | None, bytes]:
+        """The newest tick (None before the first) and the hash that the next one continues."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                sa.select(ticks.c.record, ticks.c.hash).order_by(ticks.c.tick.desc()).limit(1)
+            ).one_or_none()
+        if row is None:
+            return None, record.genesis_hash(self.world.seed, self.world.price_model)
+        return record.from_bytes(row.record), bytes(row.hash)
+
+    def accounts(self) -> Accounts:
+        """Every account as of the newest tick."""
+        loaded = Accounts([], [])
+        with self._database.reading() as connection:
+            for row in connection.execute(sa.select(accounts).order_by(accounts.c.page)):
+                loaded.grow_to(row.page * PAGE_HOMES)
+                loaded.stock_wh.extend(columns.unpack(row.stock_wh))
+                loaded.balance_neur.extend(columns.unpack(row.balance_neur))
+        return loaded
+
+    def fleets(self) -> list[Fleet]:
+        """Every fleet that is remembered."""
+        with self._database.reading() as connection:
+            return [
+                Fleet(row.instance, row.key, from_ranges(row.homes), row.first_tick, row.left_tick)
+                for row in connection.execute(sa.select(fleets))
+            ]
+
+    def opening(self, tick: int) -> Opening | None:
+        """How ``tick`` was opened, if a clock decided it."""
+        query = sa.select(openings.c.opening).where(openings.c.tick == tick)
+        with self._database.reading() as connection:
+            body = connection.execute(query).scalar()
+        return None if body is None else record.opening_from_bytes(body)
+
+    def close(self) -> None:
+        """Gives all connections back."""
+        self._database.close()
+
+    def _check_epoch(self, connection: sa.Connection) -> None:
+        newest = connection.execute(_NEWEST_EPOCH).scalar()
+        if newest != self.epoch:
+            raise EpochLost(
+                f"epoch {self.epoch} has ended: another market took over with epoch {newest}"
+            )
+
+
+_INSERT_TICK = sa.insert(ticks)
+_INSERT_EVENT = sa.insert(events)
+_REPLACE_PAGE = sa.insert(accounts).prefix_with("OR REPLACE")
+_REPLACE_FLEET = sa.insert(fleets).prefix_with("OR REPLACE")
+_NEWEST_EPOCH = sa.select(sa.func.max(epochs.c.epoch))
+
+
+def _world_row(made: World) -> dict[str, Any]:
+    return {
+        "run": made.run,
+        "format": record.FORMAT,
+        "seed": made.seed,
+        "price_model": made.price_model,
+        "fleet_secret_key": made.fleet_secret_key,
+    }
+
+
+def _check_world(row: Any, seed: int, price_model: str) -> None:
+    for name, wanted, found in (
+        ("format", record.FORMAT, row.format),
+        ("seed", seed, row.seed),
+        ("price model", price_model, row.price_model),
+    ):
+        if wanted != found:
+            raise LedgerMismatch(
+                f"The ledger was begun with {name} {found}, not {wanted}: set it back, or choose "
+                f"another ledger with ENERGYMARKET_LEDGER_URL."
+            )
+
+
+def _tick_row(
+    settled: SettledTick, epoch: int, at: float, *, body: bytes, tick_hash: bytes
+) -> dict[str, Any]:
+    opening, out = settled.opening, settled.outcome
+    return {
+        "tick": settled.tick,
+        "epoch": epoch,
+        "price_neur_per_wh": opening.price_neur_per_wh,
+        "next_price_neur_per_wh": settled.next_price_neur_per_wh,
+        "temperature_mdeg": opening.temperature_mdeg,
+        "degraded": opening.degraded,
+        "homes": len(settled.home),
+        "absent": settled.absent,
+        "given_wh": sum(out.given_wh),
+        "sold_wh": sum(out.sold_wh),
+        "bought_wh": sum(out.bought_wh),
+        "spilled_wh": sum(out.spilled_wh),
+        "unserved_wh": sum(out.unserved_wh),
+        "at": at,
+        "record": body,
+        "hash": tick_hash,
+    }
+
+
+def _changed_pages(homes: Sequence[int], after: Accounts) -> list[dict[str, Any]]:
+    starts = [page * PAGE_HOMES for page in sorted({(home - 1) // PAGE_HOMES for home in homes})]
+    return [
+        {
+            "page": start // PAGE_HOMES,
+            "stock_wh": columns.pack(after.stock_wh[start : start + PAGE_HOMES]),
+            "balance_neur": columns.pack(after.balance_neur[start : start + PAGE_HOMES]),
+        }
+        for start in starts
+    ]
+
+
+def _event_row(start: EventStart, start_tick: int, source: str) -> dict[str, Any]:
+    return {
+        "name": start.name,
+        "coefficient_neur_per_wh": start.coefficient_neur_per_wh,
+        "ttl_ticks": start.ttl_ticks,
+        "start_tick": start_tick,
+        "source": source,
+    }
