@@ -38,6 +38,7 @@ class Membership:
         self._max_fleets = max_fleets
         self._by_instance: dict[str, Fleet] = {fleet.instance: fleet for fleet in fleets}
         self._by_key = {fleet.key: fleet for fleet in self._by_instance.values()}
+        self._members: tuple[Fleet, ...] | None = None
         self._holder: dict[int, Fleet] = {}
         for fleet in self._by_instance.values():
             if fleet.left_tick is None:
@@ -60,6 +61,12 @@ class Membership:
         """The fleets that take part in ``tick``."""
         return [fleet for fleet in self._by_instance.values() if fleet.takes_part(tick)]
 
+    def members(self) -> tuple[Fleet, ...]:
+        """The fleets that hold homes now."""
+        if self._members is None:
+            self._members = tuple(f for f in self._by_instance.values() if f.left_tick is None)
+        return self._members
+
     @property
     def homes(self) -> int:
         """How many homes are held now."""
@@ -67,31 +74,22 @@ class Membership:
 
     # -------------------------------------------------------------------------------- changes
 
-    def join(self, *, key: str, instance: str, homes: int, next_tick: int) -> list[Fleet]:
-        """Admits a fleet, or takes a known one back under its new key; returns what changed.
+    def join(self, *, key: str, instance: str, homes: int, next_tick: int) -> Fleet:
+        """Admits a fleet, or takes a known one back under its new key.
 
-        The first of the returned fleets is the one that joined. An instance that comes back gets
-        its homes again, unless another took them meanwhile. Raises ``FleetsFull``.
+        An instance that comes back gets its homes again, unless another took them meanwhile; one
+        that comes back with another number of homes starts anew with them. Raises ``FleetsFull``.
         """
         known = self._by_instance.get(instance)
         if known and known.left_tick is None:
             if len(known.homes) == homes:
-                return [self._store(replace(known, key=key))]
-            return self._resized(known, key=key, homes=homes, next_tick=next_tick)
-        if len(self._by_instance) >= self._max_fleets and not self._forget_one_that_left():
+                return self._store(replace(known, key=key))
+            self._release(known)
+        elif len(self._by_instance) >= self._max_fleets and not self._forget_one_that_left():
             raise FleetsFull(f"the market admits {self._max_fleets} home processes at most")
         wanted = known.homes[:homes] if known else ()
         again = tuple(home for home in wanted if home not in self._holder)
-        fleet = Fleet(instance, key, self._take(homes, again), first_tick=next_tick)
-        return [self._store(fleet)]
-
-    def _resized(self, known: Fleet, *, key: str, homes: int, next_tick: int) -> list[Fleet]:
-        """A member that comes back hosting another number of homes: it starts anew with them."""
-        self._release(known)
-        kept = known.homes[:homes]
-        return [
-            self._store(Fleet(known.instance, key, self._take(homes, kept), first_tick=next_tick))
-        ]
+        return self._store(Fleet(instance, key, self._take(homes, again), first_tick=next_tick))
 
     def leave(self, key: str, next_tick: int) -> Fleet | None:
         """A fleet goes: out of the roster from ``next_tick`` on, its homes free at once."""
@@ -104,6 +102,7 @@ class Membership:
     # ------------------------------------------------------------------------------- bookkeeping
 
     def _store(self, fleet: Fleet) -> Fleet:
+        self._members = None
         old = self._by_instance.get(fleet.instance)
         if old:
             self._by_key.pop(old.key, None)

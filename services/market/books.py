@@ -1,0 +1,168 @@
+"""The market's memory of its world: what the ledger holds, at hand, and how it moves a tick on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from energymarket.messages import EventStart, LiveEvent
+from energymarket.policies import Policy
+from services.market.domain import audit, events, record
+from services.market.domain.audit import Residuals
+from services.market.domain.membership import Fleet, Membership
+from services.market.domain.pricing import PRICE_MODELS, MarketOutcome, next_price
+from services.market.domain.record import Opening, SettledTick
+from services.market.domain.settlement import CreditRule, OrderColumns, Roster, settle
+from services.market.ledger import Ledger
+
+TEMPERATURE_WITHOUT_WEATHER_MDEG = 15_000
+"""Stands in when weather has never been heard of and a deadline forces the first tick open."""
+
+_FIRST_NEED_POLICY = int(Policy.ASK_ONLY)
+
+
+@dataclass(slots=True)
+class KnownPolicies:
+    """The policies that each home has shown, by home id; 0 where it has not shown one yet."""
+
+    surplus: list[int] = field(default_factory=list)
+    need: list[int] = field(default_factory=list)
+
+    def learn(self, settled: SettledTick) -> None:
+        """Takes in the policies of a tick's orders."""
+        missing = max(settled.home, default=0) - len(self.surplus)
+        if missing > 0:
+            self.surplus.extend([0] * missing)
+            self.need.extend([0] * missing)
+        for home, policy in zip(settled.home, settled.orders.policy, strict=True):
+            if policy >= _FIRST_NEED_POLICY:
+                self.need[home - 1] = policy
+            elif policy:
+                self.surplus[home - 1] = policy
+
+    def of(self, home: int) -> tuple[int, int]:
+        """(surplus policy, need policy) of a home, each 0 when not shown yet."""
+        if home > len(self.surplus):
+            return 0, 0
+        return self.surplus[home - 1], self.need[home - 1]
+
+
+class Books:
+    """Everything that is decided, as of the newest tick in the ledger."""
+
+    def __init__(self, ledger: Ledger, *, max_fleets: int, credit: CreditRule) -> None:
+        self.ledger = ledger
+        self.world = ledger.world
+        self.credit = credit
+        self.model = PRICE_MODELS[ledger.world.price_model]()
+        self.last, self.head_hash = ledger.head()
+        self.accounts = ledger.accounts()
+        self.membership = Membership(ledger.fleets(), max_fleets=max_fleets)
+        self.residuals = Residuals()
+        self.policies = KnownPolicies()
+        if self.last:
+            self.policies.learn(self.last)
+        self._pending: dict[int, list[EventStart]] = {}
+        for event in reversed(ledger.history.events(from_tick=self.tick + 1)):
+            self._pending.setdefault(event.start_tick, []).append(event.start)
+
+    # ------------------------------------------------------------------------------- questions
+
+    @property
+    def tick(self) -> int:
+        """The newest tick that is settled; 0 before the first."""
+        return self.last.tick if self.last else 0
+
+    @property
+    def next_price_neur_per_wh(self) -> int:
+        """The price at which the next tick opens."""
+        return self.last.next_price_neur_per_wh if self.last else self.model.start_neur_per_wh
+
+    @property
+    def last_temperature_mdeg(self) -> int:
+        """The temperature of the newest tick."""
+        if self.last:
+            return self.last.opening.temperature_mdeg
+        return TEMPERATURE_WITHOUT_WEATHER_MDEG
+
+    def roster(self, fleets: Sequence[Fleet]) -> Roster:
+        """The homes of these fleets with their accounts, in ascending id."""
+        homes = sorted(home for fleet in fleets for home in fleet.homes)
+        if homes:
+            self.accounts.grow_to(homes[-1])
+        stock_wh, balance_neur = self.accounts.stock_wh, self.accounts.balance_neur
+        return Roster(
+            home=homes,
+            stock_wh=[stock_wh[home - 1] for home in homes],
+            balance_neur=[balance_neur[home - 1] for home in homes],
+        )
+
+    def stock_wh(self, home: int) -> int:
+        """A home's stock after the newest tick."""
+        return self.accounts.stock_wh[home - 1] if home <= len(self.accounts.stock_wh) else 0
+
+    # ------------------------------------------------------------------------------- a tick on
+
+    def opening(
+        self, temperature_mdeg: int, starts: Sequence[EventStart], degraded: int
+    ) -> Opening:
+        """How the next tick opens; ``starts`` are the events that external begins in it."""
+        alive: list[LiveEvent] = []
+        if self.last:
+            alive.extend(events.one_tick_on(self.last.opening.events))
+        alive.extend(events.begun(start) for start in starts)
+        alive.extend(events.begun(start) for start in self._pending.get(self.tick + 1, ()))
+        return Opening(
+            tick=self.tick + 1,
+            price_neur_per_wh=self.next_price_neur_per_wh,
+            temperature_mdeg=temperature_mdeg,
+            degraded=degraded,
+            events=tuple(alive),
+        )
+
+    def add_event(self, start: EventStart, start_tick: int) -> int:
+        """Stores an event that a person starts, to begin in a tick not yet open; gives its id."""
+        event_id = self.ledger.add_event(start, start_tick, "api")
+        self._pending.setdefault(start_tick, []).append(start)
+        return event_id
+
+    def settle(self, opening: Opening, roster: Roster, orders: OrderColumns) -> SettledTick:
+        """The open tick, settled and priced. Nothing is changed yet: ``commit`` does that."""
+        outcome = settle(
+            roster,
+            orders,
+            price_neur_per_wh=opening.price_neur_per_wh,
+            seed=self.world.seed,
+            tick=opening.tick,
+            credit=self.credit,
+        )
+        price = next_price(
+            self.model,
+            MarketOutcome(
+                price_neur_per_wh=opening.price_neur_per_wh,
+                temperature_mdeg=opening.temperature_mdeg,
+                homes=sum(1 for policy in orders.policy if policy),
+                bought_wh=sum(outcome.bought_wh),
+                sold_wh=sum(outcome.sold_wh),
+                events=opening.events,
+            ),
+        )
+        return record.settled_tick(opening, roster, orders, outcome, price)
+
+    def commit(
+        self, settled: SettledTick, roster: Roster, starts: Sequence[EventStart], at: float
+    ) -> None:
+        """Writes the tick to the ledger, and moves this memory a tick on when it is there.
+
+        May be called again after ``LedgerUnavailable``.
+        """
+        body = record.to_bytes(settled)
+        tick_hash = record.chained_hash(self.head_hash, body)
+        for row, home in enumerate(settled.home):
+            self.accounts.stock_wh[home - 1] = settled.outcome.stock_wh[row]
+            self.accounts.balance_neur[home - 1] = settled.outcome.balance_neur[row]
+        self.ledger.commit(settled, body, tick_hash, after=self.accounts, starts=starts, at=at)
+        self.last, self.head_hash = settled, tick_hash
+        self.residuals = self.residuals.plus(audit.residuals(roster, settled))
+        self.policies.learn(settled)
+        self._pending.pop(settled.tick, None)

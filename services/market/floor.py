@@ -1,0 +1,53 @@
+"""The trading floor: the state that the market's parts share. It holds; others decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from energymarket.bus import Delivery
+from energymarket.messages import EventStart, TickOpened
+from services.market.books import Books
+from services.market.domain.membership import Fleet
+from services.market.domain.order_book import OrderBook
+from services.market.domain.record import Opening, SettledTick
+from services.market.domain.settlement import Roster
+from services.market.inputs import Inputs
+from services.market.metrics import MarketMetrics
+from services.market.presence import Presence
+
+
+@dataclass(slots=True)
+class OpenTick:
+    """The tick that is open: what it started with, who is in it, what has come in.
+
+    ``held`` are the deliveries that may be acknowledged once the tick is in the ledger; ``settled``
+    is set when the orders are complete and only the ledger is still to take them.
+    """
+
+    opening: Opening
+    starts: Sequence[EventStart]
+    fleets: list[Fleet]
+    roster: Roster
+    book: OrderBook
+    announced: TickOpened
+    opened_at: float
+    announce_at: float
+    held: list[Delivery] = field(default_factory=list)
+    settled: SettledTick | None = None
+
+
+@dataclass(slots=True)
+class Floor:
+    """Books (what is settled), inputs and presence (what is known), and the tick that is open."""
+
+    books: Books
+    inputs: Inputs
+    presence: Presence
+    metrics: MarketMetrics
+    open_tick: OpenTick | None = None
+
+    @property
+    def coming_tick(self) -> int:
+        """The first tick that is not open yet; a fleet that joins now takes part from it on."""
+        return self.books.tick + (2 if self.open_tick else 1)

@@ -1,0 +1,44 @@
+"""The market's numbers for Prometheus; names and units by its rules, no home id as a label."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
+
+class MarketMetrics:
+    """One registry per market, so that several can live in one process."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+
+        def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+            return Counter(f"energymarket_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"energymarket_{name}", text, registry=registry)
+
+        self.ticks = counter("ticks", "Ticks settled and in the ledger")
+        self.orders = counter("orders", "Orders taken, one per home and tick")
+        self.copies = counter("order_copies", "Further copies of orders already taken")
+        self.refused = counter("messages_refused", "Messages or orders not taken", ("reason",))
+        self.late = counter("late_orders", "Orders that came after their tick was settled")
+        self.absences = counter("absences", "Homes recorded absent, one per home and tick")
+        self.degraded = counter("degraded_ticks", "Ticks opened without an input", ("missing",))
+        self.joins = counter("joins", "Home processes welcomed")
+        self.leaves = counter("leaves", "Home processes that left", ("how",))
+        self.unroutable = counter("messages_unroutable", "Messages that no queue took")
+        self.connections = counter("broker_connections", "Times the broker was reached")
+        self.ledger_failures = counter("ledger_failures", "Writes that the ledger refused")
+        self.energy = counter("energy_wh", "Energy moved, in Wh", ("kind",))
+        self.homes = gauge("homes", "Homes in the roster of the newest tick")
+        self.price = gauge("price_eur_per_kwh", "Price of the open tick")
+        self.temperature = gauge("temperature_celsius", "Temperature of the open tick")
+        self.phase_seconds = Histogram(
+            "energymarket_tick_phase_seconds",
+            "Time of a tick by phase: collect (orders awaited), settle, commit, answer",
+            ("phase",),
+            buckets=_BUCKETS_S,
+            registry=registry,
+        )

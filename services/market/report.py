@@ -1,0 +1,37 @@
+"""The market's clear line per tick (R22)."""
+
+from __future__ import annotations
+
+import logging
+
+from energymarket.telemetry import Log
+from energymarket.units import degrees, eur_per_kwh, kwh
+from services.market.domain.record import DEGRADED_EXTERNAL, DEGRADED_WEATHER, SettledTick
+
+
+def report_tick(log: Log, settled: SettledTick) -> None:
+    """Price and its change, temperature, homes, what was traded, the events alive."""
+    if not log.is_enabled_for(logging.INFO):
+        return
+    opening, out = settled.opening, settled.outcome
+    price, coming = opening.price_neur_per_wh, settled.next_price_neur_per_wh
+    log.info(
+        f"tick {settled.tick} settled",
+        price_eur_per_kwh=f"{eur_per_kwh(price):.6f}",
+        next=f"{eur_per_kwh(coming):.6f} ({eur_per_kwh(coming - price):+.6f})",
+        temperature_c=degrees(opening.temperature_mdeg),
+        homes=f"{len(settled.home) - settled.absent}/{len(settled.home)}",
+        given_kwh=kwh(sum(out.given_wh)),
+        sold_kwh=kwh(sum(out.sold_wh)),
+        bought_kwh=kwh(sum(out.bought_wh)),
+        unserved_kwh=kwh(sum(out.unserved_wh)),
+        spilled_kwh=kwh(sum(out.spilled_wh)),
+        events=",".join(f"{e.name}({e.remaining_ticks})" for e in opening.events) or "none",
+        **({"degraded": degraded(opening.degraded)} if opening.degraded else {}),
+    )
+
+
+def degraded(bits: int) -> str:
+    """The names of the inputs that a degraded tick went without."""
+    names = (("weather", DEGRADED_WEATHER), ("external", DEGRADED_EXTERNAL))
+    return ",".join(name for name, bit in names if bits & bit)
