@@ -37,6 +37,10 @@ class StopRequest:
     def requested(self) -> bool:
         return self._event.is_set()
 
+    def wait(self, timeout_s: float) -> bool:
+        """Sleeps up to ``timeout_s``; True as soon as the stop is requested."""
+        return self._event.wait(timeout_s)
+
     def listen_to_signals(self) -> None:
         """SIGTERM and SIGINT request the stop."""
         for number in (signal.SIGTERM, signal.SIGINT):

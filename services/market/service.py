@@ -95,7 +95,7 @@ class MarketService:
             presence=Presence(tempo.lease_s),
             metrics=self.metrics,
         )
-        self._books = books
+        self.books = books
         self._desk = FrontDesk(self._floor, bus=bus, log=log)
         self._phase: Phase = self._gather_homes
         self._connected = False
@@ -123,7 +123,7 @@ class MarketService:
 
     @property
     def _done(self) -> bool:
-        return 0 < self._tempo.max_ticks <= self._books.tick
+        return 0 < self._tempo.max_ticks <= self.books.tick
 
     # --------------------------------------------------------------------------------- collect
 
@@ -162,7 +162,7 @@ class MarketService:
         due = self._answer_all(now)
         if due is None and self._connected:
             due = self._advance(now)
-        if commanded or before != (self._phase, self._books.membership.homes, self._connected):
+        if commanded or before != (self._phase, self.books.membership.homes, self._connected):
             self.view = self._picture()
         return due
 
@@ -197,8 +197,8 @@ class MarketService:
         """Before the first tick until enough homes have joined, later until there is any."""
         if self._done:
             return None
-        wanted = 1 if self._books.tick else self._tempo.start_homes
-        if self._books.membership.homes < wanted:
+        wanted = 1 if self.books.tick else self._tempo.start_homes
+        if self.books.membership.homes < wanted:
             return self._await(("homes",), now)
         self._enter(self._await_inputs, now)
         return None
@@ -207,13 +207,13 @@ class MarketService:
         """Says again and again what the coming tick lacks; returns when to say it next."""
         self._waiting_for = missing
         if now >= self._announce_at:
-            world = self._books.world
+            world = self.books.world
             self._announce(
                 TickAwaited(
                     run=world.run,
-                    epoch=self._books.ledger.epoch,
+                    epoch=self.books.ledger.epoch,
                     seed=world.seed,
-                    tick=self._books.tick + 1,
+                    tick=self.books.tick + 1,
                     missing=list(missing),
                 )
             )
@@ -222,7 +222,7 @@ class MarketService:
 
     def _await_inputs(self, now: float) -> float | None:
         """Until the temperature and the bulletin of the coming tick are here, or time is up."""
-        tick, inputs = self._books.tick + 1, self._floor.inputs
+        tick, inputs = self.books.tick + 1, self._floor.inputs
         temperature_mdeg, bulletin = inputs.temperature_mdeg(tick), inputs.bulletin(tick)
         missing = {"weather"} if temperature_mdeg is None else set()
         if bulletin is None:
@@ -237,7 +237,7 @@ class MarketService:
                 return min(due, self._phase_since + deadline_s) if deadline_s else due
             self._given_up_on |= missing
         if temperature_mdeg is None:
-            temperature_mdeg = self._books.last_temperature_mdeg
+            temperature_mdeg = self.books.last_temperature_mdeg
         starts = bulletin.events if bulletin else []
         try:
             opening = self._opening(temperature_mdeg, starts, missing)
@@ -258,18 +258,18 @@ class MarketService:
     ) -> Opening:
         """How the tick opens. What a clock decided is stored before anyone hears of it and stands
         after a restart, for homes may have acted on it."""
-        tick = self._books.tick + 1
+        tick = self.books.tick + 1
         if tick == self._first_of_epoch:
-            stored = self._books.ledger.opening(tick)
+            stored = self.books.ledger.opening(tick)
             if stored:
                 return stored
         bits = DEGRADED_WEATHER * ("weather" in missing) | (
             DEGRADED_EXTERNAL * ("external" in missing)
         )
-        opening = self._books.opening(temperature_mdeg, starts, bits)
+        opening = self.books.opening(temperature_mdeg, starts, bits)
         if bits:
             self._log.warning(f"tick {tick} opens without {degraded(bits)}")
-            self._books.ledger.save_opening(opening)
+            self.books.ledger.save_opening(opening)
             for name in missing:
                 self.metrics.degraded.labels(name).inc()
         return opening
@@ -277,10 +277,10 @@ class MarketService:
     def _open(self, opening: Opening, starts: Sequence[EventStart], now: float) -> None:
         """Freezes the roster and announces the tick."""
         self._end_lapsed_leases(now)
-        fleets = self._books.membership.roster(opening.tick)
-        roster = self._books.roster(fleets)
+        fleets = self.books.membership.roster(opening.tick)
+        roster = self.books.roster(fleets)
         awaited = [home for f in self._floor.presence.awaited(fleets) for home in f.homes]
-        announced = answers.tick_opened(self._books, opening, len(roster.home))
+        announced = answers.tick_opened(self.books, opening, len(roster.home))
         self._floor.open_tick = OpenTick(
             opening=opening,
             starts=starts if not opening.degraded & DEGRADED_EXTERNAL else (),
@@ -300,7 +300,7 @@ class MarketService:
         self._desk.receive_again()
 
     def _end_lapsed_leases(self, now: float) -> None:
-        fleets = self._books.membership.roster(self._books.tick + 1)
+        fleets = self.books.membership.roster(self.books.tick + 1)
         for fleet in self._floor.presence.lapsed(fleets, now):
             self._desk.release(fleet.key, "silent beyond their lease")
 
@@ -320,7 +320,7 @@ class MarketService:
                 return min(due, tick.opened_at + deadline_s) if deadline_s else due
             self._record_absences(tick, now)
         self.metrics.phase_seconds.labels("collect").observe(now - tick.opened_at)
-        tick.settled = self._books.settle(tick.opening, tick.roster, tick.book.columns())
+        tick.settled = self.books.settle(tick.opening, tick.roster, tick.book.columns())
         self.metrics.phase_seconds.labels("settle").observe(self._clock.monotonic() - now)
         self._enter(self._commit, now)
         return None
@@ -343,7 +343,7 @@ class MarketService:
         assert tick is not None
         assert tick.settled is not None
         try:
-            self._books.commit(tick.settled, tick.roster, tick.starts, self._clock.now())
+            self.books.commit(tick.settled, tick.roster, tick.starts, self._clock.now())
         except LedgerUnavailable as error:
             return self._ledger_refused(error, now)
         if not self._ledger_writable:
@@ -362,8 +362,8 @@ class MarketService:
 
     def _send_receipts(self, tick: OpenTick, settled: SettledTick) -> None:
         """Receipts out, and once they are confirmed the orders acknowledged; then the news."""
-        writer = answers.ReceiptWriter(self._books.world.run, settled)
-        present = (self._books.membership.holder(fleet.homes[0]) for fleet in tick.fleets)
+        writer = answers.ReceiptWriter(self.books.world.run, settled)
+        present = (self.books.membership.holder(fleet.homes[0]) for fleet in tick.fleets)
         receipts = [
             Publication(topology.RECEIPTS, fleet.key, writer.receipts(fleet), mandatory=True)
             for fleet in present
@@ -371,7 +371,7 @@ class MarketService:
         ]
         done = [*tick.held, *self._floor.inputs.done_with(settled.tick)]
         self._bus.publish(receipts, then_acknowledge=done)
-        self._announce(answers.tick_settled(self._books, settled))
+        self._announce(answers.tick_settled(self.books, settled))
 
     def _count(self, settled: SettledTick) -> None:
         metrics, out = self.metrics, settled.outcome
@@ -404,7 +404,7 @@ class MarketService:
         To be run as a command, on the market's thread. Raises ``LedgerUnavailable``.
         """
         tick = self._floor.coming_tick
-        return self._books.add_event(start, tick), tick
+        return self.books.add_event(start, tick), tick
 
     def _announce(self, message: Message) -> None:
         self._bus.publish([Publication(topology.TICKS, "", message)])
@@ -420,7 +420,7 @@ class MarketService:
         return now + _LEDGER_AGAIN_S
 
     def _picture(self) -> View:
-        books, floor = self._books, self._floor
+        books, floor = self.books, self._floor
         absent = 0
         if books.last:
             absent = books.last.absent

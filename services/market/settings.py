@@ -62,3 +62,8 @@ class MarketSettings(Settings):
     api_token: str = Field(
         default="", description="bearer token for writes; empty makes one and logs it once"
     )
+
+    def shown(self) -> dict[str, object]:
+        """The settings that anyone may see: no token, and no address with a password in it."""
+        hidden = {"amqp_url", "redis_url", "ledger_url", "api_token"}
+        return {name: value for name, value in self.model_dump().items() if name not in hidden}

@@ -1,0 +1,61 @@
+"""How a topology is put in place on RabbitMQ; the same on every version from 3.10 on."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from energymarket.topology import Queue, Topology
+
+
+class DeclaringChannel(Protocol):
+    """What is asked of the driver's channel; without a callback, none of it awaits an answer."""
+
+    def exchange_declare(
+        self, exchange: str, exchange_type: str = ..., passive: bool = ..., durable: bool = ...
+    ) -> None: ...
+
+    def queue_declare(
+        self, queue: str, *, durable: bool, exclusive: bool, arguments: dict[str, str | int]
+    ) -> None: ...
+
+    def queue_bind(self, queue: str, exchange: str, routing_key: str) -> None: ...
+
+
+def declare(channel: DeclaringChannel, topology: Topology) -> None:
+    """Asks for everything at once; the broker closes the channel over the first that is wrong.
+
+    What must be there already comes first: where it lacks, nothing has been made yet.
+    """
+    for name in topology.expected_exchanges:
+        channel.exchange_declare(name, passive=True)
+    for exchange in topology.exchanges:
+        channel.exchange_declare(exchange.name, exchange.kind, durable=True)
+    for queue in topology.queues:
+        exclusive = queue.kind == "exclusive"
+        channel.queue_declare(
+            queue.name,
+            durable=not exclusive,
+            exclusive=exclusive,
+            arguments=queue_arguments(queue),
+        )
+    for binding in topology.bindings:
+        channel.queue_bind(binding.queue, binding.exchange, binding.routing_key)
+
+
+def queue_arguments(queue: Queue) -> dict[str, str | int]:
+    """The ``x-`` arguments of ``queue``.
+
+    Nothing is left to the broker's defaults where they differ between versions: the type (a virtual
+    host may have a default of its own) and a quorum queue's delivery limit (none before RabbitMQ 4,
+    20 since).
+    """
+    arguments: dict[str, str | int] = {
+        "x-queue-type": "quorum" if queue.kind == "quorum" else "classic",
+        "x-max-length": queue.max_length,
+        "x-overflow": "reject-publish" if queue.reject_when_full else "drop-head",
+    }
+    if queue.dead_letter_exchange is not None:
+        arguments["x-dead-letter-exchange"] = queue.dead_letter_exchange
+    if queue.kind == "quorum" and queue.delivery_limit is not None:
+        arguments["x-delivery-limit"] = queue.delivery_limit
+    return arguments

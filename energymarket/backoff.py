@@ -1,0 +1,28 @@
+"""How long to wait before the next attempt."""
+
+from __future__ import annotations
+
+import random
+
+
+class Backoff:
+    """Waits that double from ``first_s`` up to ``longest_s``.
+
+    Each is shortened by chance, by up to a half, so that the clients of a broker that comes back
+    do not all come at once. The chance decides nothing that is recorded.
+    """
+
+    def __init__(self, first_s: float, longest_s: float) -> None:
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._next_s = first_s
+
+    def next_s(self) -> float:
+        """Seconds to wait now; the next time it is longer."""
+        wait_s = self._next_s
+        self._next_s = min(2 * wait_s, self._longest_s)
+        return wait_s * random.uniform(0.5, 1.0)
+
+    def reset(self) -> None:
+        """After a success: begins again with the shortest wait."""
+        self._next_s = self._first_s

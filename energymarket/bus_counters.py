@@ -1,0 +1,28 @@
+"""What a bus counts; every bus has one as ``counters``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class BusCounters:
+    """Totals since the bus was made. Written by the bus alone; any thread may read.
+
+    ``published`` went out; each of them becomes ``confirmed``, ``rejected`` (the broker refused it,
+    a queue being full) or ``lost`` (the connection broke first; it may have arrived). ``dropped``
+    never went out: the broker was away, or too much was unconfirmed. ``returned`` are confirmed
+    too: mandatory, and no queue wanted them.
+    """
+
+    published: int = 0
+    confirmed: int = 0
+    rejected: int = 0
+    lost: int = 0
+    returned: int = 0
+    dropped: int = 0
+    delivered: int = 0
+    refused: int = 0
+    dead_lettered: int = 0
+    connects: int = 0
+    reconnects: int = 0

@@ -1,0 +1,370 @@
+"""The bus on RabbitMQ. The only file that knows pika.
+
+``threaded_bus`` is the owner's half. Here is the other one, a thread that runs pika's loop: pika's
+callbacks only collect, and ``_drain`` does all the sending, once per batch of work. So heartbeats
+go on while the owner computes.
+
+pika's errors end here: a connection that cannot be had is no error to the owner, only a
+``Disconnected`` and one line in the log, and the link tries again for as long as the bus is open.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from functools import partial
+from typing import Any, Final
+
+import pika  # type: ignore[import-untyped]  # it has annotations, but no py.typed
+from pika import exceptions, spec
+from pika.adapters.select_connection import IOLoop  # type: ignore[import-untyped]
+
+from energymarket.amqp_session import Session, Stamp
+from energymarket.amqp_tags import Batch
+from energymarket.amqp_topology import declare
+from energymarket.broker_trouble import ACCESS_REFUSED, NOT_ALLOWED, NOT_FOUND, Retries, innermost
+from energymarket.bus import Connected, Disconnected, Returned, TopologyMaker
+from energymarket.bus_counters import BusCounters
+from energymarket.clock import Clock, SystemClock
+from energymarket.errors import BusError
+from energymarket.inbox import Inbox
+from energymarket.rabbit_options import RabbitOptions
+from energymarket.settings import without_password
+from energymarket.telemetry import Log
+from energymarket.threaded_bus import Arrivals, ThreadedBus
+from energymarket.topology import Topology
+
+_HANG_UP_S: Final = 0.4
+_MAX_WRITE_BYTES: Final = 64 * 1024
+
+
+class RabbitBus(ThreadedBus):
+    """The ``Bus`` port on a RabbitMQ broker, 3.10 to 4.x."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        name: str,
+        app_id: str,
+        log: Log,
+        options: RabbitOptions | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """``name`` is what the broker shows for the connection; raises ``BusError`` for a bad URL.
+
+        Nothing connects before ``open``.
+        """
+        options = options or RabbitOptions()
+        clock = clock or SystemClock()
+        parameters = _parameters(url, name, app_id, options)
+        stamp = Stamp(app_id, clock, spec.BasicProperties)
+        link = _Link(parameters, without_password(url), stamp, log, options, clock)
+        super().__init__(link, link.inbox, link.counters, options.max_unconfirmed)
+
+
+class _Link:
+    """The I/O thread. All but ``start``, ``submit`` and ``stop`` runs in it."""
+
+    def __init__(
+        self,
+        parameters: Any,
+        address: str,
+        stamp: Stamp,
+        log: Log,
+        options: RabbitOptions,
+        clock: Clock,
+    ) -> None:
+        logging.getLogger("pika").setLevel(logging.CRITICAL)  # what it says is said here, once
+        self.inbox: Arrivals = Inbox()
+        self.counters = BusCounters()
+        self.generation = 0
+        self._parameters = parameters
+        self._address = address
+        self._stamp = stamp
+        self._log = log
+        self._options = options
+        self._clock = clock
+        self._retries = Retries(
+            log, address, first_s=options.first_retry_s, longest_s=options.longest_retry_s
+        )
+        self._loop: Any = None
+        self._retry_timer: Any = None
+        self._thread = threading.Thread(target=self._run, name="rabbit-bus", daemon=True)
+        self._maker: TopologyMaker = Topology
+        self._connection: _Connection | None = None
+        self._session: Session | None = None
+        self._up_since_s = 0.0
+        self._work: deque[Batch] = deque()
+        self._scheduled = False
+        self._stopping = False
+
+    # --------------------------------------------------------------------------- owner's thread
+
+    @property
+    def is_up(self) -> bool:
+        return self._session is not None
+
+    def start(self, topology: TopologyMaker) -> None:
+        self._maker = topology
+        self._loop = IOLoop()
+        self._thread.start()
+
+    def submit(self, batch: Batch) -> None:
+        self._work.append(batch)
+        self._schedule()
+
+    def stop(self, timeout_s: float) -> None:
+        self._loop.add_callback_threadsafe(self._shut_down)
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            self._log.warning("the connection did not close in time", broker=self._address)
+
+    # ------------------------------------------------------------------------------- connection
+
+    def _run(self) -> None:
+        self._loop.add_callback_threadsafe(self._connect)
+        while not self._stopping:
+            try:
+                self._loop.start()
+            except Exception:  # noqa: BLE001 - a fault of ours; without its thread a bus is deaf
+                self._log.exception("the connection stumbled; starting it anew")
+                self._hang_up("internal error")
+        self._loop.close()
+
+    def _connect(self) -> None:
+        self._connection = connection = _Connection(
+            self._parameters,
+            on_open_callback=self._open_channel,
+            on_open_error_callback=self._on_end,
+            on_close_callback=self._on_end,
+            custom_ioloop=self._loop,
+        )
+        connection.add_on_connection_blocked_callback(self._on_blocked)
+        connection.add_on_connection_unblocked_callback(self._on_unblocked)
+
+    def _on_end(self, connection: _Connection, error: Exception) -> None:
+        """The connection could not be made, broke, or is closed."""
+        if connection is not self._connection:
+            return
+        self._connection = None
+        code, reason = _facts(error)
+        self._end_session(reason)
+        if self._stopping:
+            self._loop.stop()
+            return
+        if not isinstance(error, exceptions.ConnectionClosedByClient):
+            self._retries.failed(code, reason)
+        self._retry()
+
+    def _retry(self) -> None:
+        if self._retry_timer is not None:
+            self._loop.remove_timeout(self._retry_timer)
+        self._retry_timer = self._loop.call_later(self._retries.wait_s(), self._connect)
+
+    def _on_blocked(self, _connection: _Connection, frame: Any) -> None:
+        reason = frame.method.reason
+        self._log.warning("the broker has stopped reading", broker=self._address, reason=reason)
+
+    def _on_unblocked(self, _connection: _Connection, _frame: Any) -> None:
+        self._log.info("the broker reads again", broker=self._address)
+
+    def _shut_down(self) -> None:
+        self._stopping = True
+        self._drain()
+        if self._connection is None:
+            self._loop.stop()
+        else:
+            self._hang_up("closed")
+
+    def _hang_up(self, reason: str) -> None:
+        """Closes the connection; a broker that does not answer to that is left without a word."""
+        self._end_session(reason)
+        connection = self._connection
+        if connection is None:
+            self._retry()
+            return
+        if not (connection.is_closing or connection.is_closed):
+            connection.close()
+        self._loop.call_later(_HANG_UP_S, partial(connection.abort, reason))
+
+    def _end_session(self, reason: str) -> None:
+        session, self._session = self._session, None
+        if session is None:
+            return
+        session.end()
+        self._lose_work()
+        self._retries.lost(self._clock.monotonic() - self._up_since_s)
+        if not self._stopping:
+            self.inbox.put(Disconnected(reason))
+
+    # ---------------------------------------------------------------------------------- channel
+
+    def _open_channel(self, connection: _Connection) -> None:
+        if connection is self._connection and connection.is_open:
+            channel = connection.channel(on_open_callback=self._set_up)
+            channel.add_on_close_callback(self._on_channel_closed)
+
+    def _set_up(self, channel: Any) -> None:
+        """Asks for everything at once; the answer to the last question says that all is there."""
+        topology = self._maker()
+        channel.add_on_cancel_callback(self._on_cancelled)
+        channel.add_on_return_callback(self._on_return)
+        channel.confirm_delivery(self._on_confirm)
+        declare(channel, topology)
+        ready = partial(self._on_ready, channel, topology)
+        channel.basic_qos(prefetch_count=topology.prefetch, callback=ready)
+
+    def _on_ready(self, channel: Any, topology: Topology, _frame: Any) -> None:
+        self.generation += 1
+        self.counters.connects += 1
+        self.counters.reconnects = self.counters.connects - 1
+        self._up_since_s = self._clock.monotonic()
+        self._retries.connected()
+        session = Session(channel, self.generation, self.counters, self._stamp)
+        self._session = session
+        self.inbox.put(Connected(self.generation, topology))
+        for queue in topology.consumes:
+            on_message = partial(self._on_message, session, queue)
+            channel.basic_consume(queue, on_message, consumer_tag=queue)
+
+    def _on_channel_closed(self, _channel: Any, error: Exception) -> None:
+        connection = self._connection
+        if connection is None or not connection.is_open:
+            return  # the connection's own end says why
+        code, reason = _facts(error)
+        self._retries.failed(code, reason)
+        if code == NOT_FOUND and self._session is None:
+            retry = partial(self._open_channel, connection)
+            self._loop.call_later(self._options.missing_retry_s, retry)
+        else:
+            self._hang_up(reason)
+
+    def _on_cancelled(self, frame: Any) -> None:
+        queue = frame.method.consumer_tag
+        self._log.warning("a queue was deleted; declaring it again", queue=queue)
+        self._hang_up(f"queue {queue} was deleted")
+
+    # ---------------------------------------------------------------------------------- traffic
+
+    def _on_message(
+        self,
+        session: Session,
+        queue: str,
+        _channel: Any,
+        method: Any,
+        _properties: Any,
+        body: bytes,
+    ) -> None:
+        tag = method.delivery_tag
+        session.unacknowledged.add(tag)
+        exchange, key = method.exchange, method.routing_key
+        self.inbox.put((session.generation, queue, exchange, key, method.redelivered, tag, body))
+
+    def _on_return(self, _channel: Any, method: Any, properties: Any, _body: bytes) -> None:
+        self.counters.returned += 1
+        self.inbox.put(Returned(method.exchange, method.routing_key, properties.type or ""))
+
+    def _on_confirm(self, frame: Any) -> None:
+        session, method = self._session, frame.method
+        if session is None:
+            return
+        confirmed = isinstance(method, spec.Basic.Ack)
+        if session.on_confirm(method.delivery_tag, multiple=method.multiple, confirmed=confirmed):
+            self._schedule()
+        self.inbox.nudge()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.add_callback_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        """Sends all that was submitted, then settles what has been confirmed."""
+        self._scheduled = False  # first: what is submitted from here on schedules another
+        session, connection = self._session, self._connection
+        if session is None or connection is None:
+            self._lose_work()
+            return
+        if self._options.corked:
+            connection.cork()
+        try:
+            while self._work:
+                session.send(self._work.popleft())
+            session.settle()
+        finally:
+            connection.uncork()
+
+    def _lose_work(self) -> None:
+        while self._work:
+            self.counters.lost += len(self._work.popleft().messages)
+        self.inbox.nudge()
+
+
+class _Connection(pika.SelectConnection):  # type: ignore[misc]  # untyped base
+    """pika's connection, which can also gather frames into few writes, and end without a word.
+
+    pika writes each frame with a ``send`` of its own, three per publication. If its private method
+    were renamed, nothing here would be called and the frames would go out as they always did.
+    """
+
+    _held: list[bytes] | None = None
+    _held_bytes = 0
+
+    def cork(self) -> None:
+        """Holds back frames until ``uncork``, or until there are enough for a write."""
+        self._held = []
+
+    def uncork(self) -> None:
+        """Writes what is held back; does nothing if not corked."""
+        self._write_held()
+        self._held = None
+
+    def abort(self, reason: str) -> None:
+        """Ends the connection without waiting for the broker's answer."""
+        if not self.is_closed:
+            self._terminate_stream(exceptions.StreamLostError(reason))
+
+    def _output_marshaled_frames(self, marshaled_frames: list[bytes]) -> None:
+        if self._held is None:
+            super()._output_marshaled_frames(marshaled_frames)
+            return
+        self._held += marshaled_frames
+        self._held_bytes += sum(map(len, marshaled_frames))
+        if self._held_bytes >= _MAX_WRITE_BYTES:
+            self._write_held()
+
+    def _write_held(self) -> None:
+        if self._held:
+            super()._output_marshaled_frames([b"".join(self._held)])
+            self._held.clear()
+            self._held_bytes = 0
+
+
+def _parameters(url: str, name: str, app_id: str, options: RabbitOptions) -> Any:
+    try:
+        parameters = pika.URLParameters(url)
+    except (ValueError, TypeError) as error:
+        raise BusError(f"{without_password(url)} is not an AMQP URL; see pika's URLs") from error
+    parameters.heartbeat = options.heartbeat_s
+    parameters.blocked_connection_timeout = options.blocked_timeout_s
+    parameters.socket_timeout = options.connect_timeout_s
+    parameters.stack_timeout = options.connect_timeout_s
+    parameters.connection_attempts = 1
+    parameters.client_properties = {"connection_name": name, "product": app_id}
+    return parameters
+
+
+def _facts(error: BaseException) -> tuple[int, str]:
+    """AMQP's reply code (0: none) and the reason, out of pika's nested errors."""
+    error = innermost(error)
+    if isinstance(error, exceptions.ProbableAuthenticationError):
+        return ACCESS_REFUSED, "login refused"
+    if isinstance(error, exceptions.ProbableAccessDeniedError):
+        return NOT_ALLOWED, "virtual host refused"
+    if isinstance(error, exceptions.ConnectionClosed | exceptions.ChannelClosed):
+        return error.reply_code, error.reply_text
+    if isinstance(error, OSError) and error.strerror:
+        return 0, error.strerror
+    return 0, str(error) or type(error).__name__

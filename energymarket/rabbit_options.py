@@ -1,0 +1,26 @@
+"""How the bus treats its connection to RabbitMQ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RabbitOptions:
+    """Times in seconds; the defaults suit a broker on the same network.
+
+    ``heartbeat_s``: a silent connection is given up after about this long.
+    ``blocked_timeout_s``: how long the broker may refuse to read (an alarm) before it is given up.
+    ``missing_retry_s``: how often to look for an exchange that its owner has yet to declare.
+    ``max_unconfirmed``: publications that may wait for the broker's word; more are dropped.
+    ``corked``: what is sent together goes out in few writes.
+    """
+
+    heartbeat_s: int = 15
+    blocked_timeout_s: float = 30.0
+    connect_timeout_s: float = 10.0
+    first_retry_s: float = 0.2
+    longest_retry_s: float = 5.0
+    missing_retry_s: float = 0.5
+    max_unconfirmed: int = 50_000
+    corked: bool = True

@@ -1,0 +1,254 @@
+"""The whole system in containers, as ``docker compose`` at the root starts it, for the tests.
+
+A project of its own, with ports, passwords and an image tag of its own: it meets no stack of the
+user's, and what it leaves behind can be told apart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+
+from tests.deployment import ROOT, dot_env
+from tests.servers import free_ports
+
+TICK_SECONDS = 0.5
+_BUILD_TIMEOUT_S = 600.0
+_COMMAND_TIMEOUT_S = 180.0
+
+Result = TypeVar("Result")
+
+
+def why_no_engine() -> str | None:
+    """Why Docker cannot be used here; None when it can."""
+    for command in (["docker", "info"], ["docker", "compose", "version"]):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"`{' '.join(command)}`: {error}"
+        if done.returncode:
+            last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+            return f"`{' '.join(command)}` fails: {' '.join(last)}"
+    return None
+
+
+def eventually(
+    what: str, ask: Callable[[], Result | None], *, timeout_s: float, every_s: float = 0.2
+) -> Result:
+    """The first answer that is neither None nor False; a refused connection is none yet."""
+    deadline = time.monotonic() + timeout_s
+    last: object = None
+    while time.monotonic() < deadline:
+        try:
+            last = answer = ask()
+        except httpx.TransportError as error:
+            last = error
+        else:
+            if answer is not None and answer is not False:
+                return answer
+        time.sleep(every_s)
+    raise AssertionError(f"{what}: not within {timeout_s:g} s; last answer: {last!r}")
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a container stopped: its code, and how long after the signal."""
+
+    service: str
+    name: str
+    code: int
+    seconds: float
+
+
+_MIB = {"B": 1 / 1024**2, "KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0}
+
+
+def _mib(text: str) -> float:
+    number = text.rstrip("BKMGi")
+    return float(number) * _MIB[text.removeprefix(number)]
+
+
+class Stack:
+    """One project of containers. ``up`` at any number of homes, ``down`` without a trace."""
+
+    def __init__(self) -> None:
+        self.project = f"energymarket-test-{secrets.token_hex(3)}"
+        self.port, self.rabbitmq_port = free_ports(2)
+        self.token = secrets.token_hex(16)
+        self.passwords = {
+            name: secrets.token_hex(12) for name in dot_env() if name.endswith("_PASSWORD")
+        }
+        self.image_tag = self.project
+        self.seconds_to_first_price: float | None = None
+        self._api = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}", timeout=10.0, trust_env=False
+        )
+
+    # ---------------------------------------------------------------------------- commands
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        """The user's own, less whatever would change the stack; the root's .env does the rest."""
+        ignored = ("COMPOSE_", "ENERGYMARKET_")
+        own = {k: v for k, v in os.environ.items() if not k.startswith(ignored)}
+        return (
+            own
+            | self.passwords
+            | {
+                "COMPOSE_PROJECT_NAME": self.project,
+                "ENERGYMARKET_PORT": str(self.port),
+                "ENERGYMARKET_RABBITMQ_PORT": str(self.rabbitmq_port),
+                "ENERGYMARKET_IMAGE_TAG": self.image_tag,
+                "ENERGYMARKET_API_TOKEN": self.token,
+                "ENERGYMARKET_TICK_SECONDS": str(TICK_SECONDS),
+            }
+        )
+
+    def _run(self, *command: str, timeout_s: float = _COMMAND_TIMEOUT_S) -> str:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def compose(self, *arguments: str, timeout_s: float = _COMMAND_TIMEOUT_S) -> str:
+        """``docker compose …`` at the root; its output. Fails with all it said."""
+        return self._run("docker", "compose", *arguments, timeout_s=timeout_s)
+
+    def docker(self, *arguments: str) -> str:
+        """``docker …``; its output."""
+        return self._run("docker", *arguments)
+
+    def build(self) -> None:
+        """Makes the image, so that ``up`` can be timed without it."""
+        self.compose("build", timeout_s=_BUILD_TIMEOUT_S)
+
+    def up(self, homes: int) -> None:
+        """Brings everything up, or changes the number of homes while it runs.
+
+        Returns when the market counts that many.
+        """
+        began = time.monotonic()
+        self.compose("up", "-d", "--no-recreate", "--scale", f"home={homes}")
+        eventually("a price", self.price, timeout_s=60.0)
+        if self.seconds_to_first_price is None:
+            self.seconds_to_first_price = time.monotonic() - began
+        eventually(
+            f"{homes} homes in /price",
+            lambda: self.price()["homes"] == homes,
+            timeout_s=30.0,
+        )
+
+    def down(self) -> None:
+        """Removes containers, volumes and networks."""
+        self.compose("down", "-v", "--remove-orphans")
+
+    def clean_up(self) -> None:
+        """Removes everything, whatever has happened, the image's tag too."""
+        self._api.close()
+        self.down()
+        with contextlib.suppress(AssertionError):
+            self.docker("image", "rm", f"energymarket:{self.image_tag}")
+
+    def leftovers(self) -> dict[str, list[str]]:
+        """What carries the project's label still."""
+        label = f"label=com.docker.compose.project={self.project}"
+        return {
+            "containers": self.docker("ps", "-aq", "--filter", label).split(),
+            "volumes": self.docker("volume", "ls", "-q", "--filter", label).split(),
+            "networks": self.docker("network", "ls", "-q", "--filter", label).split(),
+        }
+
+    # -------------------------------------------------------------------------- containers
+
+    def containers(self, *services: str) -> list[dict[str, Any]]:
+        """``docker inspect`` of the containers of these services, or of all; stopped ones too."""
+        ids = self.compose("ps", "-aq", *services).split()
+        found: list[dict[str, Any]] = json.loads(self.docker("inspect", *ids))
+        return found
+
+    def service_of(self, container: dict[str, Any]) -> str:
+        """The service that a container belongs to."""
+        return str(container["Config"]["Labels"]["com.docker.compose.service"])
+
+    def python_in(self, service: str, program: str) -> str:
+        """Runs a Python program in a container of ``service``, with that service's settings."""
+        return self.compose("exec", "-T", service, "python", "-c", program).strip()
+
+    def memory_mib(self) -> dict[str, float]:
+        """Memory in use by container name, as ``docker stats`` counts it."""
+        ids = [c["Id"] for c in self.containers() if c["State"]["Running"]]
+        lines = self.docker("stats", "--no-stream", "--format", "{{json .}}", *ids).splitlines()
+        rows = [json.loads(line) for line in lines]
+        return {row["Name"]: _mib(row["MemUsage"].partition(" / ")[0]) for row in rows}
+
+    @contextlib.contextmanager
+    def exits(self) -> Iterator[list[Exit]]:
+        """Fills the list, at the end of the block, with how each container stopped in it."""
+        ended: list[Exit] = []
+        since = time.time()
+        yield ended
+        label = f"label=com.docker.compose.project={self.project}"
+        lines = self.docker(
+            *("events", "--since", f"{since:.3f}", "--until", f"{time.time():.3f}"),
+            *("--filter", label, "--filter", "type=container", "--format", "{{json .}}"),
+        ).splitlines()
+        asked_at: dict[str, int] = {}
+        for line in lines:
+            event = json.loads(line)
+            actor, at = event["Actor"], event["timeNano"]
+            if event["Action"] == "kill":
+                asked_at.setdefault(actor["ID"], at)
+            elif event["Action"] == "die":
+                took_s = (at - asked_at[actor["ID"]]) / 1e9
+                names = actor["Attributes"]
+                ended.append(
+                    Exit(
+                        service=names["com.docker.compose.service"],
+                        name=names["name"],
+                        code=int(names["exitCode"]),
+                        seconds=took_s,
+                    )
+                )
+
+    # --------------------------------------------------------------------------------- API
+
+    def get(self, path: str, **parameters: str | int) -> Any:
+        """The JSON of a GET that succeeds."""
+        answer = self._api.get(path, params=parameters)
+        assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def post(self, path: str, body: dict[str, Any], *, token: str | None) -> httpx.Response:
+        """A POST, with a token or without."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return self._api.post(path, json=body, headers=headers)
+
+    def price(self) -> Any:
+        """``GET /price``, or None while there is no price yet."""
+        answer = self._api.get("/price")
+        return answer.json() if answer.status_code == 200 else None
+
+    def tick(self) -> int:
+        """The open tick."""
+        return int(eventually("a price", self.price, timeout_s=30.0)["tick"])
+
+    def wait_for_ticks(self, count: int) -> None:
+        """Until ``count`` more ticks have been opened."""
+        goal = self.tick() + count
+        eventually(f"tick {goal}", lambda: self.tick() >= goal, timeout_s=30.0 + 2 * count)

@@ -1,0 +1,331 @@
+"""The system in containers: ``docker compose up --scale home=20`` and what follows (R1, R2, R25).
+
+Needs a Docker engine with Compose v2. Where none answers, every test here is reported as skipped by
+its name. The stack is brought up once; each test leaves it running, or the next brings it up again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from energymarket import topology
+from tests.deployment import OURS, THEIRS
+from tests.system.stack import TICK_SECONDS, Stack, eventually, why_no_engine
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
+
+HOMES = 20
+FIRST_PRICE_S = 15.0
+EXIT_S = 3.0
+HOME_MIB = 45.0
+STACK_MIB = 1024.0
+
+
+@pytest.fixture(scope="module")
+def no_engine() -> str | None:
+    return why_no_engine()
+
+
+@pytest.fixture(scope="module")
+def _stack() -> Iterator[Stack]:
+    stack = Stack()
+    try:
+        stack.build()
+        stack.up(HOMES)
+        yield stack
+    finally:
+        stack.clean_up()
+
+
+@pytest.fixture
+def stack(request: pytest.FixtureRequest, no_engine: str | None) -> Stack:
+    """The running stack with ``HOMES`` homes; skips the test, by name, without an engine."""
+    if no_engine is not None:
+        pytest.skip(f"{request.node.name} needs a Docker engine: {no_engine}")
+    stack: Stack = request.getfixturevalue("_stack")
+    stack.up(HOMES)
+    return stack
+
+
+# ------------------------------------------------------------------------------ it runs, it trades
+
+
+def test_the_first_price_answers_within_seconds_of_up(stack: Stack) -> None:
+    """R25: with the images there."""
+    assert stack.seconds_to_first_price is not None
+    assert stack.seconds_to_first_price < FIRST_PRICE_S
+
+
+def test_the_price_moves_from_tick_to_tick(stack: Stack) -> None:
+    """R15, R25."""
+    seen: dict[int, float] = {}
+    for _ in range(5):
+        price = stack.get("/price")
+        seen[price["tick"]] = price["price_eur_per_kwh"]
+        stack.wait_for_ticks(1)
+    assert len(seen) >= 4
+    assert len(set(seen.values())) > 1
+    assert all(value > 0 for value in seen.values())
+
+
+def test_every_home_is_listed_and_has_receipts(stack: Stack) -> None:
+    """R2, R8."""
+    homes = stack.homes()
+    assert len(homes) == HOMES
+    stack.wait_for_ticks(2)
+    for home in homes:
+        assert stack.receipts(home), f"home {home} has no receipt"
+
+
+def test_nothing_is_lost_or_made_in_any_tick(stack: Stack) -> None:
+    """R13: the market's own audit, over all that happened in this stack."""
+    audit = stack.get("/audit")
+    assert audit["ok"] is True
+    assert audit["energy_residual_wh"] == 0
+    assert audit["money_residual_neur"] == 0
+
+
+def test_weather_reaches_the_market_through_redis(stack: Stack) -> None:
+    """R20: with the market's own user, who may only read."""
+    program = (
+        "import os, redis\n"
+        "r = redis.Redis.from_url(os.environ['ENERGYMARKET_REDIS_URL'], decode_responses=True)\n"
+        "print(r.get('weather:temperature'))\n"
+        "try: r.set('weather:temperature', '99')\n"
+        "except redis.exceptions.NoPermissionError: print('refused')\n"
+    )
+    temperature, refused = stack.python_in("market", program).split()
+    assert -60.0 <= float(temperature) <= 60.0
+    assert refused == "refused"
+
+
+def test_an_event_that_is_posted_with_the_token_is_alive(stack: Stack) -> None:
+    """R19."""
+    event = {"name": "war", "coefficient_eur_per_kwh": 0.2, "ttl_ticks": 50}
+    assert stack.post("/events", event, token=None).status_code == 401
+    assert stack.post("/events", event, token="wrong").status_code in (401, 403)
+    answer = stack.post("/events", event, token=stack.token)
+    assert answer.status_code in (200, 201, 202), answer.text
+    eventually("war in /events", lambda: "war" in stack.live_events(), timeout_s=10.0)
+
+
+@pytest.mark.parametrize("homes", [5, 30])
+def test_homes_come_and_go_while_ticks_run(stack: Stack, homes: int) -> None:
+    """R2: those that are stopped say good-bye, so the market does not wait for their lease."""
+    before = stack.tick()
+    stack.up(homes)
+    stack.wait_for_ticks(3)
+    assert stack.get("/price")["homes"] == homes
+    assert len(stack.homes()) == homes
+    assert stack.tick() > before
+    assert stack.get("/audit")["ok"] is True
+
+
+def test_trade_goes_on_over_a_new_broker_container(stack: Stack) -> None:
+    """R25: its data is on the volume, and everyone connects again by himself."""
+    stack.compose("up", "-d", "--no-deps", "--force-recreate", "rabbitmq")
+    stack.wait_for_ticks(3)
+    eventually("all homes", lambda: stack.get("/price")["homes"] == HOMES, timeout_s=40.0)
+    assert stack.get("/audit")["ok"] is True
+
+
+def test_homes_come_back_as_themselves_after_a_restart(stack: Stack) -> None:
+    """R2, R7: a container keeps its host name, and with it its home."""
+    before = stack.homes()
+    stack.compose("restart", "home")
+    stack.wait_for_ticks(3)
+    eventually("all homes", lambda: stack.get("/price")["homes"] == HOMES, timeout_s=20.0)
+    assert stack.homes() == before
+
+
+# -------------------------------------------------------------------------------- what they may do
+
+
+def test_no_container_has_root_capabilities_or_a_writable_root(stack: Stack) -> None:
+    """R1."""
+    containers = stack.containers()
+    assert {stack.service_of(c) for c in containers} == {*OURS, *THEIRS}
+    for container in containers:
+        host, name = container["HostConfig"], container["Name"]
+        assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", container["Config"]["User"]), name
+        assert host["ReadonlyRootfs"] is True, name
+        assert host["CapDrop"] == ["ALL"], name
+        assert not host["CapAdd"], name
+        assert host["SecurityOpt"] == ["no-new-privileges:true"], name
+        assert host["Memory"] > 0, name
+        assert host["PidsLimit"] > 0, name
+        assert host["Init"] is True, name
+        assert host["Privileged"] is False, name
+        assert container["RestartCount"] == 0, name
+
+
+def test_two_ports_are_published_both_on_the_loopback(stack: Stack) -> None:
+    """R25."""
+    published = {
+        (binding["HostIp"], int(binding["HostPort"]))
+        for container in stack.containers()
+        for bindings in (container["NetworkSettings"]["Ports"] or {}).values()
+        for binding in bindings or []
+    }
+    assert published == {("127.0.0.1", stack.port), ("127.0.0.1", stack.rabbitmq_port)}
+
+
+def test_a_home_reaches_the_broker_and_nothing_outside(stack: Stack) -> None:
+    """R1: the network of the homes is internal."""
+    program = (
+        "import socket\n"
+        "socket.create_connection(('rabbitmq', 5672), 3).close()\n"
+        "try: socket.create_connection(('192.0.2.1', 443), 2)\n"
+        "except OSError as error: print(type(error).__name__)\n"
+    )
+    assert stack.python_in("home", program) in ("OSError", "TimeoutError")
+
+
+BROKER_ATTEMPTS = """
+import os, sys, pika
+url, attempt = sys.argv[1] or os.environ["ENERGYMARKET_AMQP_URL"], sys.argv[2:]
+try:
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        if attempt[0] == "publish":
+            channel.basic_publish(attempt[1], attempt[2], b"{}")
+        elif attempt[0] == "consume":
+            next(channel.consume(attempt[1], inactivity_timeout=1))
+        elif attempt[0] == "bind":
+            queue = channel.queue_declare(attempt[1], exclusive=True).method.queue
+            channel.queue_bind(queue, attempt[2], "#")
+    print("allowed")
+except pika.exceptions.ChannelClosedByBroker as error:
+    print("refused", error.reply_code)
+except pika.exceptions.AMQPConnectionError as error:
+    print("login refused")
+"""
+
+
+def _attempt(stack: Stack, service: str, *attempt: str, url: str = "") -> str:
+    return stack.compose(
+        *("exec", "-T", service, "python", "-c", BROKER_ATTEMPTS, url, *attempt)
+    ).strip()
+
+
+@pytest.mark.parametrize(
+    ("service", "attempt"),
+    [
+        ("home", ("publish", topology.TICKS, "")),
+        ("home", ("publish", topology.RECEIPTS, "somebody")),
+        ("home", ("publish", topology.EXTERNAL, "")),
+        ("home", ("publish", topology.OFFERS, "market")),
+        ("home", ("publish", "", topology.ORDERS_QUEUE)),
+        ("home", ("consume", topology.ORDERS_QUEUE)),
+        ("home", ("bind", "fleet.spy", topology.OFFERS)),
+        ("home", ("bind", "market.spy", topology.TICKS)),
+        ("weather", ("publish", topology.EXTERNAL, "")),
+        ("weather", ("publish", topology.TICKS, "")),
+        ("external", ("publish", topology.OFFERS, "home.x")),
+        ("external", ("bind", "external.spy", topology.RECEIPTS)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(filter(None, value)),
+)
+def test_the_broker_refuses_what_is_another_services_business(
+    stack: Stack, service: str, attempt: tuple[str, ...]
+) -> None:
+    """R25."""
+    assert _attempt(stack, service, *attempt) == "refused 403"
+
+
+def test_guest_is_gone_and_the_viewer_only_looks(stack: Stack) -> None:
+    """R25."""
+    guest = "amqp://guest:guest@rabbitmq:5672/energymarket"
+    assert _attempt(stack, "home", "none", url=guest) == "login refused"
+    page = f"http://127.0.0.1:{stack.rabbitmq_port}/api"
+    viewer = ("viewer", stack.passwords["ENERGYMARKET_RABBITMQ_VIEWER_PASSWORD"])
+    with httpx.Client(trust_env=False, timeout=10.0) as client:
+        assert client.get(f"{page}/overview", auth=("guest", "guest")).status_code == 401
+        assert client.get(f"{page}/overview", auth=viewer).status_code == 200
+        queue = f"{page}/queues/energymarket/{topology.ORDERS_QUEUE}"
+        assert client.get(queue, auth=viewer).status_code == 200
+        assert client.delete(queue, auth=viewer).status_code in (401, 403)
+        assert client.get(f"{page}/definitions", auth=viewer).status_code in (401, 403)
+
+
+def test_no_password_and_no_token_stands_in_a_log(stack: Stack) -> None:
+    """R1: nor on a command line."""
+    logs = stack.compose("logs", "--no-color")
+    commands = json.dumps([[c["Path"], *c["Args"]] for c in stack.containers()])
+    for name, secret in [*stack.passwords.items(), ("ENERGYMARKET_API_TOKEN", stack.token)]:
+        assert secret not in logs, name
+        assert secret not in commands, name
+
+
+def test_twenty_homes_and_all_they_need_fit_into_a_gibibyte(stack: Stack) -> None:
+    """R2."""
+    stack.wait_for_ticks(10)
+    memory = stack.memory_mib()
+    homes = {name: used for name, used in memory.items() if "-home-" in name}
+    assert len(homes) == HOMES
+    assert max(homes.values()) < HOME_MIB, homes
+    assert sum(memory.values()) < STACK_MIB, memory
+
+
+# ----------------------------------------------------------------------------------- how they stop
+
+
+def test_everything_stops_within_seconds_and_without_a_fault(stack: Stack) -> None:
+    """R23: also with an open event stream."""
+    streaming = threading.Event()
+    thread = threading.Thread(target=stack.read_stream, args=(streaming,))
+    thread.start()
+    assert streaming.wait(10.0), "no event on /stream"
+    with stack.exits() as exits:
+        stack.compose("stop")
+    thread.join(10.0)
+    assert not thread.is_alive(), "the event stream is still open"
+    assert len(exits) == HOMES + len(OURS) - 1 + len(THEIRS)
+    for each in exits:
+        assert each.code == 0, each
+        if each.service in OURS:
+            assert each.seconds < EXIT_S, each
+
+
+def test_the_ledger_goes_on_where_it_was_after_a_stop(stack: Stack) -> None:
+    """R21, R23: down keeps the volumes."""
+    before = stack.get("/run")
+    stack.compose("down")
+    stack.up(HOMES)
+    stack.wait_for_ticks(2)
+    after = stack.get("/run")
+    assert after["run"] == before["run"]
+    assert after["tick"] > before["tick"]
+    assert stack.get("/audit")["ok"] is True
+
+
+def test_no_queue_of_a_home_is_left_behind(stack: Stack) -> None:
+    """R23."""
+    stack.up(2)
+    viewer = ("viewer", stack.passwords["ENERGYMARKET_RABBITMQ_VIEWER_PASSWORD"])
+    page = f"http://127.0.0.1:{stack.rabbitmq_port}/api/queues/energymarket"
+
+    def fleets() -> int:
+        queues = httpx.get(page, auth=viewer, trust_env=False, timeout=10.0).json()
+        return sum(queue["name"].startswith("fleet.") for queue in queues)
+
+    eventually("two queues of homes", lambda: fleets() == 2, timeout_s=20.0)
+
+
+def test_down_leaves_no_container_volume_or_network(stack: Stack) -> None:
+    """R23."""
+    assert all(stack.leftovers().values())
+    stack.down()
+    assert stack.leftovers() == {"containers": [], "volumes": [], "networks": []}
+
+
+def test_a_tick_takes_as_long_as_it_was_told(stack: Stack) -> None:
+    """R24: the setting reached the container."""
+    assert float(stack.get("/clock")["tick_seconds"]) == TICK_SECONDS
