@@ -1,0 +1,114 @@
+"""The ``energymarket`` command."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from energymarket import __version__
+from energymarket.errors import EnergyMarketError, SettingsError
+from energymarket.runtime import EXIT_FAILED, EXIT_WRONG_SETTING, StopRequest
+from lab.embedded import WorldPlan
+from lab.run import RunPlan, ledger_in
+from lab.run import run as run_world
+from services.home.domain.profile import PROFILES, PolicyChoice
+from services.market.domain.pricing import PRICE_MODELS
+from services.market.service import Tempo
+from services.weather.domain.climate import CLIMATES
+
+app = typer.Typer(
+    help="A local energy market: homes, a market, weather and external events.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def energymarket() -> None:
+    """A local energy market: homes, a market, weather and external events."""
+
+
+@app.command()
+def version() -> None:
+    """Prints the version. Example: energymarket version"""
+    print(__version__)
+
+
+@app.command(epilog="Example: energymarket run --homes 50 --ticks 720 --pace 0 --out runs/april")
+def run(
+    homes: Annotated[int, typer.Option(min=1, max=1_000_000, help="homes in the world")] = 20,
+    ticks: Annotated[int, typer.Option(min=0, help="ticks to settle; 0 runs until Ctrl-C")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="the luck of this world")] = 42,
+    pace: Annotated[float, typer.Option(min=0, help="seconds per tick; 0 is full speed")] = 1.0,
+    headless: Annotated[bool, typer.Option("--headless", help="a line per tick, no table")] = False,
+    out: Annotated[Path | None, typer.Option(help="folder that keeps ledger.db")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with the ledger in --out")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="port of API and page")] = 8000,
+    price_model: Annotated[
+        str, typer.Option(help=f"one of {', '.join(PRICE_MODELS)}")
+    ] = "normalised",
+    policy: Annotated[
+        str, typer.Option(help="policies of every home, such as sell_only+buy_only")
+    ] = "",
+    profile: Annotated[str, typer.Option(help=f"one of {', '.join(PROFILES)}")] = "residential",
+    climate: Annotated[str, typer.Option(help=f"one of {', '.join(CLIMATES)}")] = "temperate",
+    catalogue: Annotated[
+        str, typer.Option(help="external events: standard, classic or a TOML file")
+    ] = "standard",
+) -> None:
+    """Runs the whole market in this one process, with its API and page."""
+    _one_of("--price-model", price_model, PRICE_MODELS)
+    _one_of("--profile", profile, PROFILES)
+    _one_of("--climate", climate, CLIMATES)
+    world = WorldPlan(
+        homes=homes,
+        seed=seed,
+        price_model=price_model,
+        policy=_policy(policy),
+        profile=profile,
+        climate=climate,
+        catalogue=catalogue,
+        ledger_url=ledger_in(out, resume=resume) if out else "sqlite://",
+        tempo=Tempo(tick_s=pace, deadline_s=0, start_homes=homes, max_ticks=ticks),
+    )
+    stop = StopRequest()
+    stop.listen_to_signals()
+    plan = RunPlan(world, port=port, headless=headless, token=secrets.token_urlsafe(16))
+    run_world(plan, stop=stop, console=Console())
+
+
+def _one_of(option: str, value: str, allowed: Iterable[str]) -> None:
+    if value not in allowed:
+        raise SettingsError(f"{option} is {value!r}; it must be one of {', '.join(allowed)}.")
+
+
+def _policy(text: str) -> PolicyChoice:
+    try:
+        return PolicyChoice.parse(text)
+    except ValueError as error:
+        raise SettingsError(f"--policy is {text!r}; it must be {error}.") from error
+
+
+def main() -> None:
+    """Entry of the ``energymarket`` command: errors are sentences."""
+    try:
+        app()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_WRONG_SETTING)
+    except EnergyMarketError as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    main()

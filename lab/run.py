@@ -1,0 +1,120 @@
+"""``energymarket run``: an embedded world with its API and a picture of it in the terminal."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rich.console import Console
+
+from energymarket import telemetry
+from energymarket.errors import SettingsError
+from energymarket.runtime import StopRequest
+from energymarket.units import eur_per_kwh
+from lab.embedded import EmbeddedRun, WorldPlan
+from lab.terminal import LinePrinter, LiveTable
+from services.market.api import ApiServer, create_app
+from services.market.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """A world, and how to watch it. ``port`` None: no API; ``out``: a folder for the ledger."""
+
+    world: WorldPlan
+    host: str = "127.0.0.1"
+    port: int | None = 8000
+    headless: bool = False
+    token: str = ""
+
+
+class Watcher(Protocol):
+    """Shows the market to a person."""
+
+    def start(self) -> None: ...
+
+    def show(self, view: View) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def ledger_in(folder: Path, *, resume: bool) -> str:
+    """The URL of the ledger in a run folder, which is made if need be.
+
+    Raises ``SettingsError`` for a folder that holds a ledger already, unless it is to be resumed.
+    """
+    path = folder / "ledger.db"
+    if path.exists() and not resume:
+        raise SettingsError(
+            f"{path} exists: choose another --out, or go on with that world by --resume."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"--out {folder} cannot be made: {error.strerror}.") from error
+    return f"sqlite:///{path}"
+
+
+def run(plan: RunPlan, *, stop: StopRequest, console: Console) -> None:
+    """Runs the world to its end or until ``stop``; the last line printed is the head hash."""
+    log = telemetry.configure("lab", level="warning", form="text", stream=sys.stderr)
+    world = EmbeddedRun(plan.world, log=log)
+    stop.on_request(world.wake)
+    server = _served(world, plan, log)
+    live = console.is_terminal and not plan.headless
+    watcher: Watcher = (
+        LiveTable(console, server.url if server else "") if live else LinePrinter(console)
+    )
+    if server and not live:
+        console.out(f"API and page on {server.url}", highlight=False)
+    try:
+        world.start()
+        watcher.start()
+        _turn(world, watcher, stop)
+    finally:
+        watcher.stop()
+        if server:
+            server.stop()
+        summary = _summary(world)
+        world.stop()
+    for line in summary:
+        console.out(line, highlight=False)
+
+
+def _turn(world: EmbeddedRun, watcher: Watcher, stop: StopRequest) -> None:
+    shown = world.market.books.tick
+    while not (world.finished or stop.requested):
+        due = world.step()
+        if world.market.books.tick != shown:
+            shown = world.market.books.tick
+            watcher.show(world.market.view)
+        world.rest_until(due)
+
+
+def _served(world: EmbeddedRun, plan: RunPlan, log: telemetry.Log) -> ApiServer | None:
+    if plan.port is None:
+        return None
+    settings = {"homes": plan.world.homes, "tick_seconds": plan.world.tempo.tick_s}
+    app = create_app(world.market, token=plan.token, settings=settings)
+    server = ApiServer(app, host=plan.host, port=plan.port, log=log)
+    server.start()
+    return server
+
+
+def _summary(world: EmbeddedRun) -> list[str]:
+    """What the run came to; the last line is the ledger's head hash."""
+    books = world.market.books
+    prices = [row.price_neur_per_wh for row in world.ledger.history.prices(0, 2**62, 1_000_000)]
+    lines = [f"{books.tick} ticks settled, {books.membership.homes} homes, seed {books.world.seed}"]
+    if prices:
+        mean = sum(prices) / len(prices)
+        lines.append(
+            f"price: mean {eur_per_kwh(round(mean)):.4f}, least {eur_per_kwh(min(prices)):.4f}, "
+            f"greatest {eur_per_kwh(max(prices)):.4f}, last {eur_per_kwh(prices[-1]):.4f} EUR/kWh"
+        )
+    lines.append(
+        "audit: every residual is 0" if books.residuals.ok else f"AUDIT: {books.residuals}"
+    )
+    return [*lines, books.head_hash.hex()]
