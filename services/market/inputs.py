@@ -50,7 +50,8 @@ class Inputs:
             self._log.info("the weather store answers again")
         self.store_answers = True
         self._temperature_mdeg = found
-        self.look_again_at = self._clock.monotonic() + _LOOK_AGAIN_S
+        if tick not in found:
+            self.look_again_at = self._clock.monotonic() + _LOOK_AGAIN_S
 
     def take(self, bulletin: Bulletin, delivery: Delivery) -> Delivery | None:
         """Keeps a bulletin; returns the delivery that nothing needs any more, if there is one.

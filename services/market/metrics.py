@@ -31,14 +31,22 @@ class MarketMetrics:
         self.unroutable = counter("messages_unroutable", "Messages that no queue took")
         self.connections = counter("broker_connections", "Times the broker was reached")
         self.ledger_failures = counter("ledger_failures", "Writes that the ledger refused")
-        self.energy = counter("energy_wh", "Energy moved, in Wh", ("kind",))
+        energy = counter("energy_wh", "Energy moved, in Wh", ("kind",))
+        self.given, self.sold, self.bought, self.spilled, self.unserved = (
+            energy.labels(kind) for kind in ("given", "sold", "bought", "spilled", "unserved")
+        )
         self.homes = gauge("homes", "Homes in the roster of the newest tick")
         self.price = gauge("price_eur_per_kwh", "Price of the open tick")
         self.temperature = gauge("temperature_celsius", "Temperature of the open tick")
-        self.phase_seconds = Histogram(
+        phase_seconds = Histogram(
             "energymarket_tick_phase_seconds",
             "Time of a tick by phase: collect (orders awaited), settle, commit, answer",
             ("phase",),
             buckets=_BUCKETS_S,
             registry=registry,
         )
+        # Looked up by label once, not on every tick.
+        self.collect_seconds = phase_seconds.labels("collect")
+        self.settle_seconds = phase_seconds.labels("settle")
+        self.commit_seconds = phase_seconds.labels("commit")
+        self.answer_seconds = phase_seconds.labels("answer")

@@ -319,9 +319,9 @@ class MarketService:
                 due = tick.announce_at
                 return min(due, tick.opened_at + deadline_s) if deadline_s else due
             self._record_absences(tick, now)
-        self.metrics.phase_seconds.labels("collect").observe(now - tick.opened_at)
+        self.metrics.collect_seconds.observe(now - tick.opened_at)
         tick.settled = self.books.settle(tick.opening, tick.roster, tick.book.columns())
-        self.metrics.phase_seconds.labels("settle").observe(self._clock.monotonic() - now)
+        self.metrics.settle_seconds.observe(self._clock.monotonic() - now)
         self._enter(self._commit, now)
         return None
 
@@ -350,12 +350,12 @@ class MarketService:
             self._log.info("the ledger takes writes again")
             self._ledger_writable = True
         committed_at = self._clock.monotonic()
-        self.metrics.phase_seconds.labels("commit").observe(committed_at - now)
+        self.metrics.commit_seconds.observe(committed_at - now)
         self._floor.open_tick = None
         self._desk.receive_again()
         self._send_receipts(tick, tick.settled)
         self._count(tick.settled)
-        self.metrics.phase_seconds.labels("answer").observe(self._clock.monotonic() - committed_at)
+        self.metrics.answer_seconds.observe(self._clock.monotonic() - committed_at)
         self._next_open_at = tick.opened_at + self._tempo.tick_s
         self._enter(self._rest, committed_at)
         return None
@@ -377,14 +377,11 @@ class MarketService:
         metrics, out = self.metrics, settled.outcome
         metrics.ticks.inc()
         metrics.absences.inc(settled.absent)
-        for kind, column in (
-            ("given", out.given_wh),
-            ("sold", out.sold_wh),
-            ("bought", out.bought_wh),
-            ("spilled", out.spilled_wh),
-            ("unserved", out.unserved_wh),
-        ):
-            metrics.energy.labels(kind).inc(sum(column))
+        metrics.given.inc(sum(out.given_wh))
+        metrics.sold.inc(sum(out.sold_wh))
+        metrics.bought.inc(sum(out.bought_wh))
+        metrics.spilled.inc(sum(out.spilled_wh))
+        metrics.unserved.inc(sum(out.unserved_wh))
         report_tick(self._log, settled)
 
     def _rest(self, now: float) -> float | None:

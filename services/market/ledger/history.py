@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from energymarket.messages import EventStart
-from services.market.domain import record
+from services.market.domain import columns, record
 from services.market.domain.record import SettledTick
-from services.market.ledger.tables import Database, events, ticks
+from services.market.ledger.tables import Database, accounts, epochs, events, ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,36 @@ class History:
         with self._database.reading() as connection:
             return [record.from_bytes(body) for body in connection.execute(query).scalars()]
 
+    def newest_first(
+        self, from_tick: int, to_tick: int, limit: int, max_rows: int
+    ) -> list[SettledTick]:
+        """Ticks of ``[from_tick, to_tick)``, newest first: at most ``limit``, and only as many as
+        have ``max_rows`` homes together (but one at least), for a record grows with its homes."""
+        sizes = (
+            sa.select(ticks.c.tick, ticks.c.homes)
+            .where(ticks.c.tick >= from_tick, ticks.c.tick < to_tick)
+            .order_by(ticks.c.tick.desc())
+            .limit(limit)
+        )
+        chosen: list[int] = []
+        rows = 0
+        with self._database.reading() as connection:
+            for tick, homes in connection.execute(sizes):
+                rows += homes
+                if chosen and rows > max_rows:
+                    break
+                chosen.append(tick)
+        if not chosen:
+            return []
+        query = (
+            sa.select(ticks.c.record)
+            .where(ticks.c.tick >= chosen[-1], ticks.c.tick <= chosen[0])
+            .order_by(ticks.c.tick.desc())
+        )
+        with self._database.reading() as connection:
+            bodies = connection.execute(query).scalars().all()
+        return [record.from_bytes(body) for body in bodies]
+
     def tick_hash(self, tick: int) -> bytes | None:
         """The chained hash of a tick; None when the ledger does not hold it."""
         with self._database.reading() as connection:
@@ -97,6 +127,39 @@ class History:
         )
         with self._database.reading() as connection:
             return [_stored_event(row) for row in connection.execute(query)]
+
+    def events_begun_by(self, tick: int, limit: int) -> list[StoredEvent]:
+        """External events that began in ``tick`` or before, the newest first."""
+        query = (
+            sa.select(events)
+            .where(events.c.start_tick <= tick)
+            .order_by(events.c.start_tick.desc(), events.c.id.desc())
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return [_stored_event(row) for row in connection.execute(query)]
+
+    def account_page(self, page: int) -> tuple[list[int], list[int]] | None:
+        """(stocks in Wh, balances in nEUR) of a page of accounts; None when there is none."""
+        query = sa.select(accounts.c.stock_wh, accounts.c.balance_neur).where(
+            accounts.c.page == page
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        return columns.unpack(row.stock_wh), columns.unpack(row.balance_neur)
+
+    def newest_account_page(self) -> int | None:
+        """The number of the last page of accounts; None before the first tick."""
+        with self._database.reading() as connection:
+            return connection.execute(sa.select(sa.func.max(accounts.c.page))).scalar()
+
+    def epoch_began(self, epoch: int) -> int | None:
+        """The first tick that the market of ``epoch`` could settle; None for an unknown epoch."""
+        query = sa.select(epochs.c.from_tick).where(epochs.c.epoch == epoch)
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar()
 
 
 def _stored_event(row: Any) -> StoredEvent:

@@ -1,0 +1,87 @@
+"""What the routes may reach of the market, and how."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+
+from services.market.api.guard import ApiMetrics
+from services.market.api.problems import Problem, unavailable
+from services.market.books import KnownPolicies
+from services.market.domain.record import Opening
+from services.market.ledger import History
+from services.market.service import MarketService
+from services.market.view import View
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """The market's view, its history, its commands; ``stopping`` is set when the server ends."""
+
+    market: MarketService
+    settings: Mapping[str, Any]
+    command_timeout_s: float
+    metrics: ApiMetrics = field(default_factory=ApiMetrics)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def view(self) -> View:
+        """The market as of its last step; take it once per request, so that it fits together."""
+        return self.market.view
+
+    @property
+    def history(self) -> History:
+        """The ledger's past, through connections of its own."""
+        return self.market.books.ledger.history
+
+    @property
+    def policies(self) -> KnownPolicies:
+        """The policies that homes have shown; it grows while it is read."""
+        return self.market.books.policies
+
+    def opening(self, view: View) -> Opening:
+        """The tick that is open, or the newest that was; before the first a 503 problem."""
+        if view.opening is None:
+            waiting = ", ".join(view.waiting_for) or "its first tick"
+            raise unavailable(f"no tick is open yet: waiting for {waiting}")
+        return view.opening
+
+    async def command(self, work: Callable[[], Result]) -> Result:
+        """Has the market's thread do ``work`` between two steps; a 503 problem if it does not.
+
+        Work that was not begun in time is withdrawn: then nothing happened.
+        """
+        future: Future[Result] = self.market.commands.submit(work)
+        waiting = asyncio.wrap_future(future)
+        done, _ = await asyncio.wait({waiting}, timeout=self.command_timeout_s)
+        if done:
+            return waiting.result()
+        if future.cancel():
+            raise unavailable("the market is busy; nothing was changed, try again")
+        raise unavailable("the market is busy and may still do this; look before you try again")
+
+
+def _context(request: Request) -> ApiContext:
+    context: ApiContext = request.app.state.context
+    return context
+
+
+Context = Annotated[ApiContext, Depends(_context)]
+
+
+def settled_tick_or_newest(view: View, tick: int | None) -> int:
+    """``tick`` if it is settled, the newest settled one if None; a 404 problem else."""
+    newest = view.last.tick if view.last else 0
+    if tick is None:
+        tick = newest
+    if tick > newest or tick < 1:
+        raise Problem(404, f"tick {tick} is not settled; the newest settled tick is {newest}")
+    return tick

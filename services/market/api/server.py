@@ -1,0 +1,143 @@
+"""Runs the API in a thread of the market's process."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import threading
+import time
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from energymarket.errors import EnergyMarketError, PortInUse, SettingsError
+from energymarket.telemetry import Log
+
+MAX_CONNECTIONS: Final = 512
+"""Half the file descriptors that a process usually has: the ledger and the broker need some."""
+
+_BACKLOG = 256
+_START_S = 10.0
+_DRAIN_S = 0.4
+_STOP_S = 1.0
+_UVICORN = logging.getLogger("uvicorn.error")
+
+
+class ApiServer:
+    """Serves an app on an address until it is stopped; signals are left to the process."""
+
+    def __init__(self, app: FastAPI, *, host: str, port: int, log: Log) -> None:
+        """``port`` 0 takes any free port; ``url`` tells which, once started."""
+        self._app, self._host, self._port, self._log = app, host, port, log
+        self._handler = _ToLog(log)
+        self._socket: socket.socket | None = None
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, after ``start``."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """Where a program on this machine reaches it."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)
+        if ":" in host and not host.startswith("["):
+            host = f"[{host}]"
+        return f"http://{host}:{self._port}"
+
+    def start(self) -> None:
+        """Listens and serves, from when this returns. Raises ``PortInUse``, ``SettingsError``."""
+        self._socket = _listen(self._host, self._port)
+        self._port = self._socket.getsockname()[1]
+        self._server = uvicorn.Server(_config(self._app))
+        _UVICORN.addHandler(self._handler)
+        _UVICORN.propagate = False
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="api", daemon=True
+        )
+        self._thread.start()
+        deadline = time.monotonic() + _START_S
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                self.stop()
+                raise EnergyMarketError("The API did not start; the lines before this say why.")
+            time.sleep(0.005)
+
+    def stop(self) -> None:
+        """Ends within a second: answers under way may finish, endless ones are cut off."""
+        if self._server is None or self._thread is None or self._socket is None:
+            return
+        self._app.state.context.stopping.set()
+        self._server.should_exit = True
+        self._thread.join(_STOP_S)
+        if self._thread.is_alive():
+            self._log.warning("the API did not end in time and is left behind")
+        self._socket.close()
+        _UVICORN.removeHandler(self._handler)
+        self._server = self._thread = self._socket = None
+
+
+class _ToLog(logging.Handler):
+    """Hands uvicorn's warnings and errors to the service's log."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say = self._log.error if record.levelno >= logging.ERROR else self._log.warning
+        say(f"api: {record.getMessage()}", exc_info=record.exc_info or None)
+
+
+def _config(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        backlog=_BACKLOG,
+        # uvicorn hands it to asyncio.wait_for, which takes fractions of a second.
+        timeout_graceful_shutdown=_DRAIN_S,  # type: ignore[arg-type]
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket: bound here, because uvicorn would end the process if it could not."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise _wrong_host(host) from error
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(
+                f"Port {port} on {host} is taken by another program: set ENERGYMARKET_PORT to a "
+                f"free port, or to 0 to have one picked."
+            ) from error
+        if error.errno == errno.EACCES:
+            raise SettingsError(
+                f"ENERGYMARKET_PORT is {port}; it must be one that this user may listen on."
+            ) from error
+        raise _wrong_host(host) from error
+    return listener
+
+
+def _wrong_host(host: str) -> SettingsError:
+    return SettingsError(f"ENERGYMARKET_API_HOST is {host!r}; it must be an address of this machine.")
