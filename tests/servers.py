@@ -145,6 +145,7 @@ class RabbitServer:
             "default_permissions.read = .*",
             "default_permissions.write = .*",
             "disk_free_limit.absolute = 10MB",
+            "max_message_size = 33554432",  # above our own limit, so that readers can refuse it
             "log.file.level = warning",
             "log.console = false",
         )

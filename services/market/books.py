@@ -149,9 +149,21 @@ class Books:
         )
         return record.settled_tick(opening, roster, orders, outcome, price)
 
-    def commit(
-        self, settled: SettledTick, roster: Roster, starts: Sequence[EventStart], at: float
-    ) -> None:
+    def _starts(self, opening: Opening) -> list[EventStart]:
+        """The events that external began in a tick: those neither carried over nor a person's."""
+        carried = events.one_tick_on(self.last.opening.events) if self.last else []
+        people = self._pending.get(opening.tick, ())
+        begun = opening.events[len(carried) : len(opening.events) - len(people)]
+        return [
+            EventStart(
+                name=event.name,
+                coefficient_neur_per_wh=event.coefficient_neur_per_wh,
+                ttl_ticks=event.remaining_ticks,
+            )
+            for event in begun
+        ]
+
+    def commit(self, settled: SettledTick, roster: Roster, at: float) -> None:
         """Writes the tick to the ledger, and moves this memory a tick on when it is there.
 
         May be called again after ``LedgerUnavailable``.
@@ -161,6 +173,7 @@ class Books:
         for row, home in enumerate(settled.home):
             self.accounts.stock_wh[home - 1] = settled.outcome.stock_wh[row]
             self.accounts.balance_neur[home - 1] = settled.outcome.balance_neur[row]
+        starts = self._starts(settled.opening)
         self.ledger.commit(settled, body, tick_hash, after=self.accounts, starts=starts, at=at)
         self.last, self.head_hash = settled, tick_hash
         self.residuals = self.residuals.plus(audit.residuals(roster, settled))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from energymarket.bus import Delivery
-from energymarket.messages import EventStart, TickOpened
+from energymarket.messages import TickOpened
 from services.market.books import Books
 from services.market.domain.membership import Fleet
 from services.market.domain.order_book import OrderBook
@@ -26,7 +25,6 @@ class OpenTick:
     """
 
     opening: Opening
-    starts: Sequence[EventStart]
     fleets: list[Fleet]
     roster: Roster
     book: OrderBook

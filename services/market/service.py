@@ -106,6 +106,7 @@ class MarketService:
         self._first_of_epoch = books.tick + 1
         self._given_up_on: set[str] = set()
         self._waiting_for: tuple[str, ...] = ("broker",)
+        self._shown: tuple[object, ...] = ()
         self.view = self._picture()
 
     # ------------------------------------------------------------------------------ life cycle
@@ -157,12 +158,11 @@ class MarketService:
 
     def act(self) -> float | None:
         now = self._clock.monotonic()
-        before = self._phase, self._floor.books.membership.homes, self._connected
         commanded = self.commands.run_all()
         due = self._answer_all(now)
         if due is None and self._connected:
             due = self._advance(now)
-        if commanded or before != (self._phase, self.books.membership.homes, self._connected):
+        if commanded or self._shown != self._showing():
             self.view = self._picture()
         return due
 
@@ -222,6 +222,13 @@ class MarketService:
 
     def _await_inputs(self, now: float) -> float | None:
         """Until the temperature and the bulletin of the coming tick are here, or time is up."""
+        try:
+            stored = self._stored_opening()
+        except LedgerUnavailable as error:
+            return self._ledger_refused(error, now)
+        if stored:
+            self._open(stored, now)
+            return None
         tick, inputs = self.books.tick + 1, self._floor.inputs
         temperature_mdeg, bulletin = inputs.temperature_mdeg(tick), inputs.bulletin(tick)
         missing = {"weather"} if temperature_mdeg is None else set()
@@ -243,8 +250,16 @@ class MarketService:
             opening = self._opening(temperature_mdeg, starts, missing)
         except LedgerUnavailable as error:
             return self._ledger_refused(error, now)
-        self._open(opening, starts, now)
+        self._open(opening, now)
         return None
+
+    def _stored_opening(self) -> Opening | None:
+        """How the tick that a predecessor announced was opened, if a clock had decided it."""
+        if self.books.tick + 1 != self._first_of_epoch:
+            return None
+        stored = self.books.ledger.opening(self._first_of_epoch)
+        self._first_of_epoch = 0
+        return stored
 
     def _may_go_without(self, missing: set[str], now: float) -> bool:
         """True when a deadline is set, and has passed for this tick, or did for one before."""
@@ -258,23 +273,18 @@ class MarketService:
     ) -> Opening:
         """How the tick opens. What a clock decided is stored before anyone hears of it and stands
         after a restart, for homes may have acted on it."""
-        tick = self.books.tick + 1
-        if tick == self._first_of_epoch:
-            stored = self.books.ledger.opening(tick)
-            if stored:
-                return stored
         bits = DEGRADED_WEATHER * ("weather" in missing) | (
             DEGRADED_EXTERNAL * ("external" in missing)
         )
         opening = self.books.opening(temperature_mdeg, starts, bits)
         if bits:
-            self._log.warning(f"tick {tick} opens without {degraded(bits)}")
+            self._log.warning(f"tick {opening.tick} opens without {degraded(bits)}")
             self.books.ledger.save_opening(opening)
             for name in missing:
                 self.metrics.degraded.labels(name).inc()
         return opening
 
-    def _open(self, opening: Opening, starts: Sequence[EventStart], now: float) -> None:
+    def _open(self, opening: Opening, now: float) -> None:
         """Freezes the roster and announces the tick."""
         self._end_lapsed_leases(now)
         fleets = self.books.membership.roster(opening.tick)
@@ -283,7 +293,6 @@ class MarketService:
         announced = answers.tick_opened(self.books, opening, len(roster.home))
         self._floor.open_tick = OpenTick(
             opening=opening,
-            starts=starts if not opening.degraded & DEGRADED_EXTERNAL else (),
             fleets=fleets,
             roster=roster,
             book=OrderBook(roster, awaited),
@@ -343,7 +352,7 @@ class MarketService:
         assert tick is not None
         assert tick.settled is not None
         try:
-            self.books.commit(tick.settled, tick.roster, tick.starts, self._clock.now())
+            self.books.commit(tick.settled, tick.roster, self._clock.now())
         except LedgerUnavailable as error:
             return self._ledger_refused(error, now)
         if not self._ledger_writable:
@@ -416,8 +425,21 @@ class MarketService:
             self.view = self._picture()
         return now + _LEDGER_AGAIN_S
 
+    def _showing(self) -> tuple[object, ...]:
+        """What makes a new picture necessary when it changes."""
+        return (
+            self._phase,
+            self.books.tick,
+            self.books.membership.members(),
+            self._connected,
+            self._waiting_for,
+            self._ledger_writable,
+            self._floor.inputs.store_answers,
+        )
+
     def _picture(self) -> View:
         books, floor = self.books, self._floor
+        self._shown = self._showing()
         absent = 0
         if books.last:
             absent = books.last.absent

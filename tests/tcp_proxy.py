@@ -1,0 +1,89 @@
+"""A wire between a client and a server that a test can cut, hold, or pull out."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+from tests.servers import free_ports
+
+_CHUNK_BYTES = 65_536
+
+
+class TcpProxy:
+    """Listens on ``port`` and passes everything on to ``target_port``, both on the loopback."""
+
+    def __init__(self, target_port: int) -> None:
+        (self.port,) = free_ports(1)
+        self._target_port = target_port
+        self._open: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._listener: socket.socket | None = None
+        self.listen()
+
+    def listen(self) -> None:
+        """Takes connections (again)."""
+        self._listener = socket.create_server(("127.0.0.1", self.port), reuse_port=False)
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        """Breaks all connections at once; new ones are taken."""
+        with self._lock:
+            broken, self._open = self._open, []
+        for each in broken:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def refuse(self) -> None:
+        """Breaks all connections and takes no new ones until ``listen``."""
+        if self._listener is not None:
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        self.cut()
+
+    def hold(self) -> None:
+        """Passes nothing on, and tells nobody: what a pulled cable looks like."""
+        self._flowing.clear()
+
+    def release(self) -> None:
+        """Undoes ``hold``; nothing is lost."""
+        self._flowing.set()
+
+    def close(self) -> None:
+        """Ends it."""
+        self.release()
+        self.refuse()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                self._join(client)
+
+    def _join(self, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection(("127.0.0.1", self._target_port))
+        except OSError:
+            client.close()
+            return
+        with self._lock:
+            self._open += [client, server]
+        for source, sink in ((client, server), (server, client)):
+            sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(_CHUNK_BYTES):
+                self._flowing.wait()
+                sink.sendall(data)
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
