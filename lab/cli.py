@@ -19,7 +19,7 @@ from lab.run import RunPlan, ledger_in
 from lab.run import run as run_world
 from services.home.domain.profile import PROFILES, PolicyChoice
 from services.market.domain.pricing import PRICE_MODELS
-from services.market.service import Tempo
+from services.market.tick_cycle import Tempo
 from services.weather.domain.climate import CLIMATES
 
 app = typer.Typer(

@@ -22,7 +22,8 @@ from services.home.service import HomeService
 from services.market.books import Books
 from services.market.domain.settlement import UNLIMITED, CreditRule
 from services.market.ledger import Ledger
-from services.market.service import MarketService, Tempo
+from services.market.service import MarketService
+from services.market.tick_cycle import Tempo
 from services.weather.domain.climate import CLIMATES
 from services.weather.service import WeatherService
 

@@ -14,8 +14,9 @@ from services.market.books import Books
 from services.market.domain.settlement import CreditRule
 from services.market.ledger import Ledger
 from services.market.lock import LedgerLock
-from services.market.service import MarketService, Tempo
+from services.market.service import MarketService
 from services.market.settings import MarketSettings
+from services.market.tick_cycle import Tempo
 
 
 def run() -> None:
