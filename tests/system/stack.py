@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -252,3 +253,27 @@ class Stack:
         """Until ``count`` more ticks have been opened."""
         goal = self.tick() + count
         eventually(f"tick {goal}", lambda: self.tick() >= goal, timeout_s=30.0 + 2 * count)
+
+    def homes(self) -> set[int]:
+        """Ids of the homes that hold a place in the market."""
+        page = self.get("/homes", limit=1000)
+        assert page["next_cursor"] is None
+        return {home["id"] for home in page["homes"]}
+
+    def receipts(self, home: int) -> list[dict[str, Any]]:
+        """The newest receipts of a home."""
+        found: list[dict[str, Any]] = self.get(f"/homes/{home}/receipts")["receipts"]
+        return found
+
+    def live_events(self) -> set[str]:
+        """Names of the external events that are alive in the open tick."""
+        return {event["name"] for event in self.get("/events")["alive"]}
+
+    def read_stream(self, begun: threading.Event) -> None:
+        """Reads the event stream until the market ends it; ``begun`` is set at the first line."""
+        with (
+            contextlib.suppress(httpx.TransportError),
+            self._api.stream("GET", "/stream", timeout=60.0) as stream,
+        ):
+            for _ in stream.iter_lines():
+                begun.set()

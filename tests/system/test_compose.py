@@ -115,12 +115,17 @@ def test_an_event_that_is_posted_with_the_token_is_alive(stack: Stack) -> None:
     eventually("war in /events", lambda: "war" in stack.live_events(), timeout_s=10.0)
 
 
+def test_the_settings_of_the_environment_reach_the_market(stack: Stack) -> None:
+    """R24."""
+    assert stack.get("/run")["settings"]["tick_seconds"] == TICK_SECONDS
+
+
 @pytest.mark.parametrize("homes", [5, 30])
 def test_homes_come_and_go_while_ticks_run(stack: Stack, homes: int) -> None:
     """R2: those that are stopped say good-bye, so the market does not wait for their lease."""
     before = stack.tick()
     stack.up(homes)
-    stack.wait_for_ticks(3)
+    stack.wait_for_ticks(2)
     assert stack.get("/price")["homes"] == homes
     assert len(stack.homes()) == homes
     assert stack.tick() > before
@@ -324,8 +329,3 @@ def test_down_leaves_no_container_volume_or_network(stack: Stack) -> None:
     assert all(stack.leftovers().values())
     stack.down()
     assert stack.leftovers() == {"containers": [], "volumes": [], "networks": []}
-
-
-def test_a_tick_takes_as_long_as_it_was_told(stack: Stack) -> None:
-    """R24: the setting reached the container."""
-    assert float(stack.get("/clock")["tick_seconds"]) == TICK_SECONDS
