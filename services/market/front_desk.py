@@ -7,6 +7,7 @@ is, joins and leaves until the fleet is stored.
 from __future__ import annotations
 
 import hmac
+from collections import Counter
 
 from energymarket import topology
 from energymarket.bus import Bus, Delivery, Publication
@@ -22,7 +23,7 @@ from services.market.errors import LedgerUnavailable
 from services.market.floor import Floor, OpenTick
 
 _MAX_COPIES_HELD = 4
-"""Copies of a fleet's orders that stay unacknowledged; while so many are held, one more is not
+"""Copies of a message of orders that stay unacknowledged; while so many are held, one more is not
 needed, and a home that repeats itself for hours must not use up the prefetch window."""
 
 _UNKNOWN_FLEET = Refusal("unknown_fleet", "this fleet is no member of the market: join", ())
@@ -37,7 +38,7 @@ class FrontDesk:
     def __init__(self, floor: Floor, *, bus: Bus, log: Log) -> None:
         self._floor, self._bus, self._log = floor, bus, log
         self._postponed: list[Delivery] = []
-        self._copies_held: dict[str, int] = {}
+        self._copies_held: Counter[tuple[str, type[Orders], int]] = Counter()
         self._changed: list[Fleet] = []
         self._answers: list[Publication] = []
         self._answered: list[Delivery] = []
@@ -192,7 +193,7 @@ class FrontDesk:
         elif orders.tick <= floor.books.tick:
             self._answer_again(delivery, orders, fleet)
         elif orders.tick == floor.books.tick + 1:
-            self._hold(delivery, fleet.key, self._postponed)
+            self._hold(delivery, orders, self._postponed)
         else:
             self._refuse(delivery, orders.fleet, orders.tick, _NOT_OPEN)
 
@@ -206,18 +207,20 @@ class FrontDesk:
             self._answer(
                 orders.fleet, answers.refused(self._floor.books, orders.fleet, orders.tick, refusal)
             )
-        if taken.new or taken.copies:
-            self._hold(delivery, orders.fleet, tick.held)
+        if taken.new:
+            tick.held.append(delivery)
+        elif taken.copies:
+            self._hold(delivery, orders, tick.held)
         else:
             self._answered.append(delivery)
 
-    def _hold(self, delivery: Delivery, fleet: str, held: list[Delivery]) -> None:
-        """Keeps a delivery unacknowledged until its tick is in the ledger."""
-        copies = self._copies_held.get(fleet, 0)
-        if copies >= _MAX_COPIES_HELD:
+    def _hold(self, delivery: Delivery, orders: Orders, held: list[Delivery]) -> None:
+        """Keeps what may be a copy unacknowledged until its tick is in the ledger."""
+        message = orders.fleet, type(orders), min(orders.home, default=0)
+        if self._copies_held[message] >= _MAX_COPIES_HELD:
             self._answered.append(delivery)
             return
-        self._copies_held[fleet] = copies + 1
+        self._copies_held[message] += 1
         held.append(delivery)
 
     def _answer_again(self, delivery: Delivery, orders: Orders, fleet: Fleet) -> None:

@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -145,10 +146,17 @@ class Stack:
         Returns when the market counts that many.
         """
         began = time.monotonic()
-        self.compose("up", "-d", "--no-recreate", "--scale", f"home={homes}")
-        eventually("a price", self.price, timeout_s=60.0)
-        if self.seconds_to_first_price is None:
-            self.seconds_to_first_price = time.monotonic() - began
+        with ThreadPoolExecutor(1) as pool:
+            up = pool.submit(self.compose, "up", "-d", "--no-recreate", "--scale", f"home={homes}")
+
+            def price_unless_up_failed() -> Any:
+                if up.done():
+                    up.result()
+                return self.price()
+
+            eventually("a price", price_unless_up_failed, timeout_s=90.0)
+            if self.seconds_to_first_price is None:
+                self.seconds_to_first_price = time.monotonic() - began
         eventually(
             f"{homes} homes in /price",
             lambda: self.price()["homes"] == homes,
@@ -275,5 +283,6 @@ class Stack:
             contextlib.suppress(httpx.TransportError),
             self._api.stream("GET", "/stream", timeout=60.0) as stream,
         ):
+            assert stream.status_code == 200
             for _ in stream.iter_lines():
                 begun.set()

@@ -75,7 +75,7 @@ def test_the_series_of_a_seed_is_the_same_from_version_to_version() -> None:
     assert head_hash(plan(100)) == GOLDEN_HEAD_AFTER_100_TICKS
 
 
-GOLDEN_HEAD_AFTER_100_TICKS = "to be set"
+GOLDEN_HEAD_AFTER_100_TICKS = "512f176743445f6110537eb136c38b4bcb94ec0e51f1f8e639b8929d22d30af7"
 
 
 def test_one_line_is_printed_per_tick_with_price_temperature_homes_and_events() -> None:

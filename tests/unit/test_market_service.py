@@ -227,6 +227,61 @@ def test_nothing_is_acknowledged_before_its_tick_is_in_the_ledger(world: World) 
     assert len(homes) == 2
 
 
+def test_a_home_that_repeats_itself_for_hours_does_not_use_up_the_orders_in_flight(
+    world: World,
+) -> None:
+    """R14: copies beyond a few are acknowledged, for their original is held."""
+    world.homes[2].stopped = True
+    world.turn(10)
+    settled = world.tick
+    world.pass_time(2_000)
+    held = len(world.market._floor.open_tick.held)  # type: ignore[union-attr]
+    assert 2 <= held <= 10
+    world.kill_market()
+    waiting = [codec.decode(s.body) for s in world.broker.messages_in(topology.ORDERS_QUEUE)]
+    kept = {home for order in waiting if isinstance(order, Orders) for home in order.home}
+    assert len(kept) == 2
+    assert world.tick == settled
+
+
+def test_every_order_of_a_fleet_that_sends_them_one_by_one_is_held_until_its_tick_is_stored(
+    world: World,
+) -> None:
+    """Nothing is acknowledged before its tick is in the ledger, however many messages it takes."""
+    world.homes[2].stopped = True
+    world.turn(3)
+    ear = Ear(world, topology.RECEIPTS, "many")
+    join = Join(fleet="many", instance="many", homes=9)
+    world.send(topology.MEMBERSHIP, topology.MEMBERSHIP_KEY, join)
+    world.turn(3)
+    (welcome,) = ear.heard(Welcome)
+    world.homes[2].stopped = False
+    world.turn_until_tick(welcome.first_tick - 1)
+    world.turn(3)
+    for home in welcome.home:
+        offer = Offers(
+            run=welcome.run,
+            fleet="many",
+            secret=welcome.secret,
+            tick=welcome.first_tick,
+            home=[home],
+            policy=[1],
+            amount_wh=[0],
+            produced_wh=[5],
+            consumed_wh=[5],
+            stock_wh=[0],
+            capacity_wh=[0],
+        )
+        if home != welcome.home[-1]:
+            world.send(topology.OFFERS, topology.order_key("many"), offer)
+    world.turn(3)
+    assert world.tick == welcome.first_tick - 1
+    world.kill_market()
+    waiting = [codec.decode(s.body) for s in world.broker.messages_in(topology.ORDERS_QUEUE)]
+    kept = [order.home for order in waiting if isinstance(order, Offers) and order.fleet == "many"]
+    assert sorted(kept) == [[home] for home in welcome.home[:-1]]
+
+
 def test_a_market_that_is_killed_at_any_turn_leaves_the_ledger_as_if_it_had_not(
     tmp_path: Path,
 ) -> None:

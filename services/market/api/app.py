@@ -24,7 +24,6 @@ from services.market.api.routes import ROUTERS, page
 from services.market.service import MarketService
 
 STATIC: Final = Path(__file__).parent / "static"
-MAX_BODY_BYTES: Final = 16 * 1024
 
 _READERS = 4
 """Reads of the ledger at once: few, for they share connections and processor with the market."""
@@ -57,7 +56,6 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
-        max_body_size=MAX_BODY_BYTES,
     )
     contract = Contract(app.openapi)
     app.state.context, app.state.token, app.state.contract = context, token, contract
@@ -72,7 +70,7 @@ def create_app(
             Guard,
             log=log or structlog.get_logger(service="market"),
             metrics=context.metrics,
-            route_of=contract.template_of,
+            template_at=contract.template_at,
         )
     )
     return app

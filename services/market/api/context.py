@@ -12,7 +12,8 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 
 from services.market.api.guard import ApiMetrics
-from services.market.api.problems import Problem, unavailable
+from services.market.api.member_ids import MemberIds
+from services.market.api.problems import unavailable
 from services.market.books import KnownPolicies
 from services.market.domain.record import Opening
 from services.market.ledger import History
@@ -31,6 +32,9 @@ class ApiContext:
     command_timeout_s: float
     metrics: ApiMetrics = field(default_factory=ApiMetrics)
     stopping: threading.Event = field(default_factory=threading.Event)
+    prices_before: dict[int, int] = field(default_factory=dict)
+    """Of one tick, the newest asked for: the price of the tick before it, nEUR/Wh."""
+    member_ids: MemberIds = field(default_factory=MemberIds)
 
     @property
     def view(self) -> View:
@@ -75,13 +79,3 @@ def _context(request: Request) -> ApiContext:
 
 
 Context = Annotated[ApiContext, Depends(_context)]
-
-
-def settled_tick_or_newest(view: View, tick: int | None) -> int:
-    """``tick`` if it is settled, the newest settled one if None; a 404 problem else."""
-    newest = view.last.tick if view.last else 0
-    if tick is None:
-        tick = newest
-    if tick > newest or tick < 1:
-        raise Problem(404, f"tick {tick} is not settled; the newest settled tick is {newest}")
-    return tick

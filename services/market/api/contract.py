@@ -19,7 +19,14 @@ class Contract:
 
     def __init__(self, openapi: Callable[[], dict[str, Any]]) -> None:
         self._openapi = openapi
-        self._patterns: list[tuple[re.Pattern[str], Mapping[str, Any]]] | None = None
+        self._patterns: list[tuple[re.Pattern[str], str]] | None = None
+
+    def template_at(self, path: str) -> str:
+        """The template of the path, such as ``/homes/{home_id}``; ``other`` for an unlisted one."""
+        if self._patterns is None:
+            literal_first = sorted(self._openapi()["paths"], key=lambda path: path.count("{"))
+            self._patterns = [(_pattern(template), template) for template in literal_first]
+        return next((name for pattern, name in self._patterns if pattern.fullmatch(path)), "other")
 
     def methods_at(self, path: str) -> set[str]:
         """The methods that a path takes."""
@@ -45,11 +52,8 @@ class Contract:
         return members
 
     def _item_at(self, path: str) -> Mapping[str, Any]:
-        if self._patterns is None:
-            paths = self._openapi()["paths"]
-            literal_first = sorted(paths, key=lambda template: template.count("{"))
-            self._patterns = [(_pattern(template), paths[template]) for template in literal_first]
-        return next((item for pattern, item in self._patterns if pattern.fullmatch(path)), {})
+        item: Mapping[str, Any] = self._openapi()["paths"].get(self.template_at(path), {})
+        return item
 
 
 def _pattern(template: str) -> re.Pattern[str]:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from energymarket.telemetry import Log
@@ -26,6 +27,10 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+MAX_BODY_BYTES: Final = 16 * 1024
+"""Far more than any body that a call takes."""
+
+_KNOWN_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
@@ -53,9 +58,9 @@ class Guard:
     """The outermost layer, as plain ASGI: it must not buffer a stream that never ends."""
 
     def __init__(
-        self, app: ASGIApp, *, log: Log, metrics: ApiMetrics, route_of: Callable[[Scope], str]
+        self, app: ASGIApp, *, log: Log, metrics: ApiMetrics, template_at: Callable[[str], str]
     ) -> None:
-        self._app, self._log, self._metrics, self._route_of = app, log, metrics, route_of
+        self._app, self._log, self._metrics, self._template_at = app, log, metrics, template_at
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -70,7 +75,9 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
+                # Files are asked for each time, and sent only when they have changed.
+                static = scope["path"].startswith("/static/")
+                headers.setdefault("Cache-Control", "no-cache" if static else "no-store")
                 self._count(inner, message["status"], time.perf_counter() - began)
             await send(message)
 
@@ -79,7 +86,7 @@ class Guard:
             # Whatever can be got has a head; the server below sends no body with it.
             inner = {**scope, "method": "GET"}
         try:
-            await self._app(inner, receive, send_guarded)
+            await self._app(inner, _bounded(scope, receive), send_guarded)
         except Exception:
             self._log.exception("the API failed", path=scope["path"], method=scope["method"])
             if started:
@@ -88,6 +95,30 @@ class Guard:
             await problem_response(problem, scope["path"])(inner, receive, send_guarded)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = self._route_of(scope)
-        self._metrics.requests.labels(route, scope["method"], status).inc()
+        route = self._template_at(scope["path"])
+        method = scope["method"] if scope["method"] in _KNOWN_METHODS else "other"
+        self._metrics.requests.labels(route, method, status).inc()
         self._metrics.seconds.labels(route).observe(seconds)
+
+
+def _bounded(scope: Scope, receive: Receive) -> Receive:
+    """``receive`` that refuses a body beyond ``MAX_BODY_BYTES`` before it is read to its end."""
+    announced = Headers(scope=scope).get("content-length", "")
+    left_bytes = MAX_BODY_BYTES
+
+    async def receive_bounded() -> Message:
+        nonlocal left_bytes
+        if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+            raise _too_large()
+        message = await receive()
+        if message["type"] == "http.request":
+            left_bytes -= len(message.get("body", b""))
+            if left_bytes < 0:
+                raise _too_large()
+        return message
+
+    return receive_bounded
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(413, f"the body is too large; at most {MAX_BODY_BYTES} bytes are taken")

@@ -19,6 +19,9 @@ from services.market.errors import EpochLost, LedgerUnavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
 
+_TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""As RFC 9110 has them; older Pythons have older ones."""
+
 
 class Problem(Exception):
     """An answer other than what was asked for; ``detail`` is a sentence for people."""
@@ -45,7 +48,7 @@ def problem_response(problem: Problem, path: str) -> Response:
     """The problem as an HTTP answer; ``path`` is where it happened."""
     body = {
         "type": "about:blank",
-        "title": HTTPStatus(problem.status).phrase,
+        "title": _TITLES.get(problem.status) or HTTPStatus(problem.status).phrase,
         "status": problem.status,
         "detail": problem.detail,
         "instance": quote(path),
@@ -100,6 +103,9 @@ def _of_http(request: Request, error: HTTPException, contract: Contract) -> Prob
         return Problem(
             405, f"{path} takes {allowed}, not {request.method}", headers={"Allow": allowed}
         )
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # a body that the JSON reader gave up on
+        unreadable = {"type": "json_invalid", "loc": ("body",), "ctx": {"error": "unreadable"}}
+        return _of_refused(request, [unreadable], contract)
     return Problem(error.status_code, str(error.detail), headers=headers)
 
 

@@ -140,4 +140,6 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _wrong_host(host: str) -> SettingsError:
-    return SettingsError(f"ENERGYMARKET_API_HOST is {host!r}; it must be an address of this machine.")
+    return SettingsError(
+        f"ENERGYMARKET_API_HOST is {host!r}; it must be an address of this machine."
+    )

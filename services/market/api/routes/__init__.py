@@ -1,0 +1,12 @@
+"""The routes, one module per resource. A further resource is one more module in ``ROUTERS``."""
+
+from services.market.api.routes import homes, prices, probes, run, trades, world
+
+ROUTERS = (
+    prices.router,
+    homes.router,
+    trades.router,
+    world.router,
+    run.router,
+    probes.router,
+)

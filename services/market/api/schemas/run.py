@@ -1,0 +1,71 @@
+"""The run, its audit, and whether it is up."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from services.market.api.schemas.base import Answer, Tick
+
+HeadHash = Annotated[
+    str,
+    Field(pattern=r"^[0-9a-f]{64}$", description="chained hash of the newest settled tick"),
+]
+
+
+class Run(Answer):
+    """What runs here."""
+
+    run: str = Field(description="id of the run: another one is another ledger")
+    seed: int = Field(ge=0)
+    epoch: int = Field(ge=0, description="how often a market took over this ledger")
+    price_model: str
+    tick: Tick = Field(description="newest settled tick; 0 before the first")
+    head_hash: HeadHash
+    homes: int = Field(ge=0, description="homes that hold a place in the market")
+    finished: bool = Field(description="true after the last tick of a run with an end")
+    settings: dict[str, Any] = Field(description="without secrets")
+    versions: dict[str, str]
+
+
+class Invariant(Answer):
+    """One invariant and how far the run is from it."""
+
+    name: str
+    rule: str
+    residual: int = Field(description="0, or the invariant is broken")
+    unit: str
+
+
+class Audit(Answer):
+    """The invariants, checked on every tick since this process started.
+
+    `energymarket verify` checks the whole ledger, with its hash chain.
+    """
+
+    ok: bool
+    tick: Tick = Field(description="newest settled tick")
+    head_hash: HeadHash
+    epoch: int = Field(ge=0)
+    since_tick: Tick = Field(description="first tick that these sums hold")
+    ticks_checked: int = Field(ge=0)
+    energy_residual_wh: int
+    gifts_residual_wh: int
+    money_residual_neur: int
+    bounds_violations: int
+    invariants: list[Invariant]
+
+
+class Alive(Answer):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Ready(Answer):
+    """The market reaches all that it needs."""
+
+    status: Literal["ready"] = "ready"
+    checks: dict[str, bool] = Field(description="`broker`, `redis`, `ledger`")
+    waiting_for: list[str] = Field(description="what the next tick waits for, if anything")
