@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from energymarket.bus import Delivery
 from energymarket.messages import TickOpened
 from services.market.books import Books
+from services.market.checkpoints import Checkpoint
 from services.market.domain.membership import Fleet
 from services.market.domain.order_book import OrderBook
 from services.market.domain.record import Opening, SettledTick
@@ -37,12 +38,16 @@ class OpenTick:
 
 @dataclass(slots=True)
 class Floor:
-    """Books (what is settled), inputs and presence (what is known), and the tick that is open."""
+    """Books (what is settled), inputs and presence (what is known), and the tick that is open.
+
+    ``checkpoint`` is told each step of a tick's life.
+    """
 
     books: Books
     inputs: Inputs
     presence: Presence
     metrics: MarketMetrics
+    checkpoint: Checkpoint
     open_tick: OpenTick | None = None
 
     @property

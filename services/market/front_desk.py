@@ -14,6 +14,7 @@ from energymarket.bus import Bus, Delivery, Publication
 from energymarket.messages import Bulletin, Join, Leave, Message, Orders
 from energymarket.telemetry import Log
 from services.market import answers
+from services.market.checkpoints import FLEET_STORED, ORDER_RECEIVED
 from services.market.domain.home_ids import to_ranges
 from services.market.domain.membership import Fleet, FleetsFull
 from services.market.domain.order_book import Refusal
@@ -93,6 +94,7 @@ class FrontDesk:
         if self._changed:
             self._floor.books.ledger.save_fleets(self._changed)
             self._changed = []
+            self._floor.checkpoint(FLEET_STORED)
         if self._to_welcome:
             self._answer_membership()
         if self._answers or self._answered:
@@ -185,6 +187,7 @@ class FrontDesk:
 
     def _on_members_orders(self, delivery: Delivery, orders: Orders, fleet: Fleet) -> None:
         floor = self._floor
+        floor.checkpoint(ORDER_RECEIVED)
         if floor.presence.heard(fleet):
             self._log.info(f"homes {to_ranges(fleet.homes)} heard of again")
         tick = floor.open_tick

@@ -15,6 +15,7 @@ from energymarket.messages import EventStart
 from energymarket.telemetry import Log
 from energymarket.weather_store import WeatherStore
 from services.market.books import Books
+from services.market.checkpoints import Checkpoint, pass_by
 from services.market.errors import LedgerUnavailable
 from services.market.floor import Floor
 from services.market.front_desk import FrontDesk
@@ -41,8 +42,12 @@ class MarketService:
         tempo: Tempo,
         max_orders_in_flight: int = 20_000,
         end_when_done: bool = False,
+        checkpoint: Checkpoint = pass_by,
     ) -> None:
-        """``end_when_done`` finishes the service after the last tick; else it keeps answering."""
+        """``end_when_done`` finishes the service after the last tick; else it keeps answering.
+
+        ``checkpoint`` is called at each of ``checkpoints.STEPS``.
+        """
         self.books = books
         self.metrics = MarketMetrics()
         self.commands = Commands(bus.wake)
@@ -54,6 +59,7 @@ class MarketService:
             inputs=Inputs(run=books.world.run, store=store, clock=clock, log=log),
             presence=Presence(tempo.lease_s),
             metrics=self.metrics,
+            checkpoint=checkpoint,
         )
         self._desk = FrontDesk(self._floor, bus=bus, log=log)
         self._cycle = TickCycle(

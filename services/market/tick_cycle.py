@@ -18,6 +18,13 @@ from energymarket.messages import EventStart, Message, TickAwaited
 from energymarket.telemetry import Log
 from energymarket.units import degrees, eur_per_kwh
 from services.market import answers
+from services.market.checkpoints import (
+    AFTER_COMMIT,
+    BEFORE_COMMIT,
+    RECEIPTS_SENT,
+    TICK_COMPLETE,
+    TICK_OPENED,
+)
 from services.market.domain.home_ids import to_ranges
 from services.market.domain.order_book import OrderBook
 from services.market.domain.record import (
@@ -215,6 +222,7 @@ class TickCycle:
         self._metrics.price.set(eur_per_kwh(opening.price_neur_per_wh))
         self._metrics.temperature.set(degrees(opening.temperature_mdeg))
         self._announce(announced)
+        self._floor.checkpoint(TICK_OPENED)
         self._enter(self._collect_orders, now)
         self._desk.receive_again()
 
@@ -238,6 +246,7 @@ class TickCycle:
                 due = tick.announce_at
                 return min(due, tick.opened_at + deadline_s) if deadline_s else due
             self._record_absences(tick, now)
+        self._floor.checkpoint(TICK_COMPLETE)
         self._metrics.collect_seconds.observe(now - tick.opened_at)
         tick.settled = self._books.settle(tick.opening, tick.roster, tick.book.columns())
         self._metrics.settle_seconds.observe(self._clock.monotonic() - now)
@@ -261,7 +270,9 @@ class TickCycle:
         tick = self._floor.open_tick
         assert tick is not None
         assert tick.settled is not None
+        self._floor.checkpoint(BEFORE_COMMIT)
         self._books.commit(tick.settled, tick.roster, self._clock.now())
+        self._floor.checkpoint(AFTER_COMMIT)
         committed_at = self._clock.monotonic()
         self._metrics.commit_seconds.observe(committed_at - now)
         self._floor.open_tick = None
@@ -285,6 +296,7 @@ class TickCycle:
         done = [*tick.held, *self._floor.inputs.done_with(settled.tick)]
         self._bus.publish(receipts, then_acknowledge=done)
         self._announce(answers.tick_settled(self._books, settled))
+        self._floor.checkpoint(RECEIPTS_SENT)
 
     def _count(self, settled: SettledTick) -> None:
         metrics, out = self._metrics, settled.outcome

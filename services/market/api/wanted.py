@@ -49,7 +49,9 @@ def window(
     if cursor is not None:
         start, _, end = cursor.partition("-")
         return Window(int(start), int(end))
-    to_tick = newest + 1 if to_tick is None else to_tick
+    if to_tick is None:
+        # Who asks for what is yet to come gets an empty page.
+        to_tick = max(newest + 1, from_tick or 0)
     if from_tick is None:
         return Window(min(max(FIRST_TICK, to_tick - limit), to_tick), to_tick)
     if from_tick > to_tick:

@@ -1,6 +1,6 @@
 """The routes, one module per resource. A further resource is one more module in ``ROUTERS``."""
 
-from services.market.api.routes import homes, prices, probes, run, trades, world
+from services.market.api.routes import homes, page, prices, probes, run, trades, world
 
 ROUTERS = (
     prices.router,
@@ -10,3 +10,5 @@ ROUTERS = (
     run.router,
     probes.router,
 )
+
+__all__ = ["ROUTERS", "page"]
