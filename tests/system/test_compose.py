@@ -140,6 +140,19 @@ def test_trade_goes_on_over_a_new_broker_container(stack: Stack) -> None:
     assert stack.get("/audit")["ok"] is True
 
 
+def test_a_market_that_was_killed_goes_on_with_the_same_ledger(stack: Stack) -> None:
+    """R25: neither the run nor a settled tick is lost, and its homes are still its homes."""
+    before = stack.get("/run")
+    stack.compose("kill", "market")
+    stack.up(HOMES)
+    stack.wait_for_ticks(2)
+    after = stack.get("/run")
+    assert after["run"] == before["run"]
+    assert after["epoch"] == before["epoch"] + 1
+    assert after["tick"] > before["tick"]
+    assert len(stack.homes()) == HOMES
+
+
 def test_homes_come_back_as_themselves_after_a_restart(stack: Stack) -> None:
     """R2, R7: a container keeps its host name, and with it its home."""
     before = stack.homes()
