@@ -12,17 +12,19 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-# Limits. Wide enough for any home or price that makes sense, narrow enough that sums over a
-# million homes stay within 64 bits.
+# Limits. Wide enough for any home or price that makes sense (100 MWh in an hour, 10,000 EUR/kWh),
+# narrow enough that what a tick costs a home, and sums over a million homes, fit into 64 bits.
 MAX_HOMES_PER_FLEET = 1_000_000
-MAX_ENERGY_WH = 1_000_000_000
-MAX_PRICE_NEUR_PER_WH = 10**12
-MAX_MONEY_NEUR = 2**62
+MAX_ENERGY_WH = 10**8
+MAX_PRICE_NEUR_PER_WH = 10**10
+MAX_MONEY_NEUR = 9 * 10**18
 
 Tick = Annotated[int, Meta(ge=0, le=2**53)]
 Count = Annotated[int, Meta(ge=0, le=10**9)]
 EnergyWh = Annotated[int, Meta(ge=0, le=MAX_ENERGY_WH)]
-SignedEnergyWh = Annotated[int, Meta(ge=-MAX_ENERGY_WH, le=MAX_ENERGY_WH)]
+# What a tick does to a home comes from its stock and its production together.
+OutcomeWh = Annotated[int, Meta(ge=0, le=2 * MAX_ENERGY_WH)]
+SignedOutcomeWh = Annotated[int, Meta(ge=-2 * MAX_ENERGY_WH, le=2 * MAX_ENERGY_WH)]
 TotalWh = Annotated[int, Meta(ge=0, le=2**62)]
 PriceNeurPerWh = Annotated[int, Meta(ge=-MAX_PRICE_NEUR_PER_WH, le=MAX_PRICE_NEUR_PER_WH)]
 MoneyNeur = Annotated[int, Meta(ge=-MAX_MONEY_NEUR, le=MAX_MONEY_NEUR)]
@@ -36,7 +38,8 @@ Text = Annotated[str, Meta(max_length=500)]
 
 HomeColumn = Annotated[list[HomeId], Meta(max_length=MAX_HOMES_PER_FLEET)]
 EnergyColumn = Annotated[list[EnergyWh], Meta(max_length=MAX_HOMES_PER_FLEET)]
-SignedEnergyColumn = Annotated[list[SignedEnergyWh], Meta(max_length=MAX_HOMES_PER_FLEET)]
+OutcomeColumn = Annotated[list[OutcomeWh], Meta(max_length=MAX_HOMES_PER_FLEET)]
+SignedOutcomeColumn = Annotated[list[SignedOutcomeWh], Meta(max_length=MAX_HOMES_PER_FLEET)]
 MoneyColumn = Annotated[list[MoneyNeur], Meta(max_length=MAX_HOMES_PER_FLEET)]
 PolicyColumn = Annotated[list[PolicyId], Meta(max_length=MAX_HOMES_PER_FLEET)]
 
@@ -202,19 +205,19 @@ class Receipts(Message, frozen=True, kw_only=True):
     late: bool
     home: HomeColumn
     present: Annotated[list[Annotated[int, Meta(ge=0, le=1)]], Meta(max_length=1_000_000)]
-    net_wh: SignedEnergyColumn
-    given_wh: EnergyColumn
-    received_wh: EnergyColumn
-    sold_wh: EnergyColumn
-    bought_wh: EnergyColumn
-    spilled_wh: EnergyColumn
-    unserved_wh: EnergyColumn
+    net_wh: SignedOutcomeColumn
+    given_wh: OutcomeColumn
+    received_wh: OutcomeColumn
+    sold_wh: OutcomeColumn
+    bought_wh: OutcomeColumn
+    spilled_wh: OutcomeColumn
+    unserved_wh: OutcomeColumn
     stock_wh: EnergyColumn
     charged_neur: MoneyColumn
     balance_neur: MoneyColumn
     gift_giver: Annotated[list[HomeId], Meta(max_length=2_000_000)]
     gift_taker: Annotated[list[HomeId], Meta(max_length=2_000_000)]
-    gift_wh: Annotated[list[EnergyWh], Meta(max_length=2_000_000)]
+    gift_wh: Annotated[list[OutcomeWh], Meta(max_length=2_000_000)]
 
 
 class Refused(Message, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from lab.run import RunPlan, ledger_in
 from lab.run import run as run_world
 from services.home.domain.profile import PROFILES, PolicyChoice
 from services.market.domain.pricing import PRICE_MODELS
+from services.market.domain.rules import Rules
 from services.market.tick_cycle import Tempo
 from services.weather.domain.climate import CLIMATES
 
@@ -71,8 +72,7 @@ def run(
     _one_of("--climate", climate, CLIMATES)
     world = WorldPlan(
         homes=homes,
-        seed=seed,
-        price_model=price_model,
+        rules=Rules(seed=seed, price_model=price_model),
         policy=_policy(policy),
         profile=profile,
         climate=climate,

@@ -20,7 +20,7 @@ from services.external.service import ExternalService
 from services.home.domain.profile import PolicyChoice
 from services.home.service import HomeService
 from services.market.books import Books
-from services.market.domain.settlement import UNLIMITED, CreditRule
+from services.market.domain.rules import Rules
 from services.market.ledger import Ledger
 from services.market.service import MarketService
 from services.market.tick_cycle import Tempo
@@ -37,13 +37,11 @@ class WorldPlan:
     homes: int = 20
     fleets: int = 1
     """Home processes among which the homes are divided; makes no difference to any number."""
-    seed: int = 42
-    price_model: str = "normalised"
+    rules: Rules = field(default_factory=lambda: Rules(seed=42))
     policy: PolicyChoice = field(default_factory=PolicyChoice)
     profile: str = "residential"
     climate: str = "temperate"
     catalogue: str = "standard"
-    credit: CreditRule = UNLIMITED
     ledger_url: str = "sqlite://"
     tempo: Tempo = field(default_factory=lambda: Tempo(deadline_s=0))
 
@@ -55,14 +53,14 @@ class EmbeddedRun:
         """Raises ``SettingsError`` for a plan that cannot be, ``LedgerUnavailable``."""
         self.clock = clock or SystemClock()
         self.broker = MemoryBroker()
-        self.ledger = Ledger.open(plan.ledger_url, seed=plan.seed, price_model=plan.price_model)
+        self.ledger = Ledger.open(plan.ledger_url, plan.rules)
         self.ledger.raise_epoch(self.clock.now())
         self.store = MemoryWeatherStore()
         self._members: list[tuple[Service, Bus]] = []
         self._market_bus = MemoryBus(self.broker)
         self.market = MarketService(
             bus=self._market_bus,
-            books=Books(self.ledger, max_fleets=10_000, credit=plan.credit),
+            books=Books(self.ledger, max_fleets=10_000),
             store=self.store,
             clock=self.clock,
             log=log.bind(service="market"),

@@ -14,7 +14,7 @@ from services.external.catalogue_file import load_catalogue
 from services.external.service import ExternalService
 from services.home.service import HomeService
 from services.market.books import Books
-from services.market.domain.settlement import UNLIMITED
+from services.market.domain.rules import Rules
 from services.market.ledger import Ledger
 from services.market.service import MarketService
 from services.market.tick_cycle import Tempo
@@ -70,12 +70,12 @@ class World:
 
     def new_market(self) -> tuple[MarketService, Member]:
         """A market on this world's ledger and broker, as a restarted process would be."""
-        ledger = Ledger.open(self.url, seed=self.seed, price_model="normalised")
+        ledger = Ledger.open(self.url, Rules(seed=self.seed))
         ledger.raise_epoch(self.clock.now())
         bus = MemoryBus(self.broker)
         market = MarketService(
             bus=bus,
-            books=Books(ledger, max_fleets=50, credit=UNLIMITED),
+            books=Books(ledger, max_fleets=50),
             store=self.store,
             clock=self.clock,
             log=self.log.log,

@@ -11,7 +11,7 @@ from energymarket.redis_weather_store import RedisWeatherStore
 from energymarket.units import NEUR_IN_EUR
 from services.market.api import ApiServer, create_app
 from services.market.books import Books
-from services.market.domain.settlement import CreditRule
+from services.market.domain.rules import Rules
 from services.market.ledger import Ledger
 from services.market.lock import LedgerLock
 from services.market.service import MarketService
@@ -36,13 +36,13 @@ def run() -> None:
 
 def _settle(chosen: MarketSettings, log: telemetry.Log, stop: runtime.StopRequest) -> None:
     clock = SystemClock()
-    ledger = Ledger.open(chosen.ledger_url, seed=chosen.seed, price_model=chosen.price_model)
+    ledger = Ledger.open(chosen.ledger_url, rules(chosen))
     ledger.raise_epoch(clock.now())
     store = RedisWeatherStore(chosen.redis_url)
     bus = RabbitBus(url=chosen.amqp_url, name="market", app_id="market", log=log)
     market = MarketService(
         bus=bus,
-        books=Books(ledger, max_fleets=chosen.max_orders_in_flight // 2, credit=credit(chosen)),
+        books=Books(ledger, max_fleets=chosen.max_orders_in_flight // 2),
         store=store,
         clock=clock,
         log=log,
@@ -83,11 +83,14 @@ def tempo(chosen: MarketSettings) -> Tempo:
     )
 
 
-def credit(chosen: MarketSettings) -> CreditRule:
-    """How deep in debt a home may be and still buy."""
-    if chosen.credit_limit_eur is None:
-        return CreditRule(None)
-    return CreditRule(round(chosen.credit_limit_eur * NEUR_IN_EUR))
+def rules(chosen: MarketSettings) -> Rules:
+    """What a new world is made by, as the settings say."""
+    limit = chosen.credit_limit_eur
+    return Rules(
+        seed=chosen.seed,
+        price_model=chosen.price_model,
+        credit_limit_neur=None if limit is None else round(limit * NEUR_IN_EUR),
+    )
 
 
 if __name__ == "__main__":

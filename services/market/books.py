@@ -12,7 +12,7 @@ from services.market.domain.audit import Residuals
 from services.market.domain.membership import Fleet, Membership
 from services.market.domain.pricing import PRICE_MODELS, MarketOutcome, next_price
 from services.market.domain.record import Opening, SettledTick
-from services.market.domain.settlement import CreditRule, OrderColumns, Roster, settle
+from services.market.domain.settlement import OrderColumns, Roster, settle
 from services.market.ledger import Ledger
 
 TEMPERATURE_WITHOUT_WEATHER_MDEG = 15_000
@@ -50,10 +50,9 @@ class KnownPolicies:
 class Books:
     """Everything that is decided, as of the newest tick in the ledger."""
 
-    def __init__(self, ledger: Ledger, *, max_fleets: int, credit: CreditRule) -> None:
+    def __init__(self, ledger: Ledger, *, max_fleets: int) -> None:
         self.ledger = ledger
         self.world = ledger.world
-        self.credit = credit
         self.model = PRICE_MODELS[ledger.world.price_model]()
         self.last, self.head_hash = ledger.head()
         self.accounts = ledger.accounts()
@@ -134,7 +133,7 @@ class Books:
             price_neur_per_wh=opening.price_neur_per_wh,
             seed=self.world.seed,
             tick=opening.tick,
-            credit=self.credit,
+            credit=self.world.rules.credit,
         )
         price = next_price(
             self.model,

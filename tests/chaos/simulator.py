@@ -31,7 +31,7 @@ from services.external.catalogue_file import load_catalogue
 from services.external.service import ExternalService
 from services.home.service import HomeService
 from services.market.books import Books
-from services.market.domain.settlement import UNLIMITED
+from services.market.domain.rules import Rules
 from services.market.errors import EpochLost
 from services.market.ledger import Ledger
 from services.market.service import MarketService
@@ -127,14 +127,14 @@ class Simulation:
         return _Process(make, bus, service)
 
     def _new_market(self, bus: FaultyBus) -> Service:
-        ledger = Ledger.open(self._url, seed=self.plan.seed, price_model="normalised")
+        ledger = Ledger.open(self._url, Rules(seed=self.plan.seed))
         ledger.raise_epoch(self._clock.now())
         tempo = Tempo(
             tick_s=0, deadline_s=0, start_homes=self.plan.homes, max_ticks=self.plan.ticks
         )
         return MarketService(
             bus=bus,
-            books=Books(ledger, max_fleets=100, credit=UNLIMITED),
+            books=Books(ledger, max_fleets=100),
             store=self._store,
             clock=self._clock,
             log=_QUIET,

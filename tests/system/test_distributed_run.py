@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from services.market.domain.rules import Rules
 from services.market.ledger import Ledger
 from tests.redis_server import RedisServer
 from tests.servers import RabbitServer
@@ -72,7 +73,7 @@ def test_a_killed_market_and_a_killed_home_change_no_bit_of_the_ledger(
         running.wait_for_tick(150)
         head = running.get("/run").json()["head_hash"]
     assert head == head_hash(plan(150, homes=4))
-    ledger = Ledger.open(f"sqlite:///{running.ledger}", seed=42, price_model="normalised")
+    ledger = Ledger.open(f"sqlite:///{running.ledger}", Rules(seed=42))
     assert ledger.raise_epoch(0) == 5
 
 

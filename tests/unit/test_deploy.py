@@ -317,6 +317,7 @@ def test_the_images_context_is_a_list_of_what_is_wanted() -> None:
     assert wanted == {
         "pyproject.toml",
         "requirements.lock",
+        "requirements-dev.lock",
         "README.md",
         "LICENSE",
         "energymarket",

@@ -26,6 +26,7 @@ from energymarket.messages import (
     Welcome,
 )
 from services.home.service import HomeService
+from services.market.domain.rules import Rules
 from services.market.errors import EpochLost, LedgerUnavailable
 from services.market.ledger import Ledger
 from tests.world import STRICT, WITH_DEADLINE, Member, World
@@ -304,7 +305,7 @@ def test_a_market_that_is_killed_at_any_turn_leaves_the_ledger_as_if_it_had_not(
 
 def test_a_market_that_was_superseded_writes_nothing(world: World, url: str) -> None:
     """I6: a commit under an old epoch fails."""
-    other = Ledger.open(url, seed=42, price_model="normalised")
+    other = Ledger.open(url, Rules(seed=42))
     other.raise_epoch(0)
     settled = world.tick
     with pytest.raises(EpochLost, match="another market took over"):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from energymarket.messages import LiveEvent
 from services.market.domain import columns, record
 from services.market.domain.pricing import Normalised
+from services.market.domain.rules import Rules
 from services.market.domain.settlement import settle
 from tests.unit.strategies import Home, homes
 from tests.unit.strategies import columns as columns_of
@@ -58,12 +59,13 @@ def test_a_cut_record_is_refused_by_name_at_every_byte() -> None:
 
 
 def test_the_hash_of_a_tick_depends_on_its_bytes_and_on_all_that_went_before() -> None:
-    genesis = record.genesis_hash(42, "normalised")
+    genesis = record.genesis_hash(Rules(42))
     one = record.chained_hash(genesis, b"tick")
     assert len(one) == 32
     assert one != record.chained_hash(genesis, b"tock")
-    assert one != record.chained_hash(record.genesis_hash(43, "normalised"), b"tick")
-    assert record.genesis_hash(42, "normalised") != record.genesis_hash(42, "classic")
+    assert one != record.chained_hash(record.genesis_hash(Rules(43)), b"tick")
+    assert record.genesis_hash(Rules(42)) != record.genesis_hash(Rules(42, "classic"))
+    assert genesis != record.genesis_hash(Rules(42, credit_limit_neur=0))
 
 
 def test_an_opening_comes_back_from_its_bytes() -> None:

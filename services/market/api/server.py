@@ -20,7 +20,7 @@ MAX_CONNECTIONS: Final = 512
 
 _BACKLOG = 256
 _START_S = 10.0
-_DRAIN_S = 0.4
+_DRAIN_S = 0.25
 _STOP_S = 1.0
 _UVICORN = logging.getLogger("uvicorn.error")
 

@@ -13,6 +13,10 @@ from energymarket.messages import Offers, Orders
 from energymarket.policies import Policy
 from services.market.domain.settlement import ABSENT, OrderColumns, Roster
 
+MAX_BALANCE_NEUR = 4 * 10**18
+"""Beyond this, owed or owned, a home's orders are refused: one more tick at the greatest price and
+the greatest amount (10**18 nEUR) must still fit into the ledger's 64 bits."""
+
 _LAST_SURPLUS_POLICY = int(Policy.SELL_IF_NONE)
 
 
@@ -110,6 +114,8 @@ class OrderBook:
                 fault = _DIFFERENT_COPY
             elif not right_stock:
                 fault = _STOCK_MISMATCH
+            elif abs(self.roster.balance_neur[row]) > MAX_BALANCE_NEUR:
+                fault = _ACCOUNT_FULL
             else:
                 fault = _fault(surplus, policy, amount, stock + produced - consumed)
             if fault:
@@ -140,6 +146,7 @@ class OrderBook:
 _NOT_IN_ROSTER = ("not_in_roster", "this home does not take part in this tick")
 _DIFFERENT_COPY = ("different_copy", "another order of this home for this tick was taken already")
 _STOCK_MISMATCH = ("stock_mismatch", "the stock is not that of the home's last receipt")
+_ACCOUNT_FULL = ("account_full", "this home's money is beyond what the ledger can count")
 _WRONG_POLICY = ("wrong_policy", "offers need a policy from 1 to 3, requests one from 4 to 6")
 _IMPOSSIBLE_OFFER = ("impossible_amount", "an offer may not exceed stock + produced - consumed")
 _IMPOSSIBLE_REQUEST = (

@@ -15,6 +15,7 @@ from energymarket.errors import EnergyMarketError
 from energymarket.messages import LiveEvent
 from services.market.domain import columns
 from services.market.domain.pricing import Term
+from services.market.domain.rules import Rules
 from services.market.domain.settlement import OrderColumns, Outcome, Roster
 
 FORMAT = 1
@@ -165,9 +166,10 @@ def _opened(record: TickRecord) -> SettledTick:
     )
 
 
-def genesis_hash(seed: int, price_model: str) -> bytes:
-    """The hash before the first tick: what a world is made from."""
-    return sha256(f"energymarket ledger {FORMAT} {seed} {price_model}".encode()).digest()
+def genesis_hash(rules: Rules) -> bytes:
+    """The hash before the first tick: what a world is made by."""
+    text = f"{FORMAT} {rules.seed} {rules.price_model} {rules.credit_limit_neur}"
+    return sha256(f"energymarket ledger {text}".encode()).digest()
 
 
 def chained_hash(previous_hash: bytes, record: bytes) -> bytes:

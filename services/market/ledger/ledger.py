@@ -14,6 +14,7 @@ from services.market.domain import columns, record
 from services.market.domain.home_ids import from_ranges, to_ranges
 from services.market.domain.membership import Fleet
 from services.market.domain.record import Opening, SettledTick
+from services.market.domain.rules import Rules
 from services.market.errors import EpochLost, LedgerMismatch
 from services.market.ledger.history import History
 from services.market.ledger.tables import (
@@ -40,9 +41,16 @@ class World:
     """
 
     run: str
-    seed: int
-    price_model: str
+    rules: Rules
     fleet_secret_key: bytes
+
+    @property
+    def seed(self) -> int:
+        return self.rules.seed
+
+    @property
+    def price_model(self) -> str:
+        return self.rules.price_model
 
 
 @dataclass(slots=True)
@@ -70,10 +78,10 @@ class Ledger:
         self.epoch = 0
 
     @classmethod
-    def open(cls, url: str, *, seed: int, price_model: str) -> Ledger:
+    def open(cls, url: str, rules: Rules) -> Ledger:
         """Opens or makes the ledger at ``url``.
 
-        Raises ``LedgerMismatch`` when it is of another seed, price model or format, and
+        Raises ``LedgerMismatch`` when it was begun with other rules or in another format, and
         ``LedgerUnavailable`` when it cannot be read or written.
         """
         database = Database(url)
@@ -81,11 +89,11 @@ class Ledger:
             metadata.create_all(connection)
             row = connection.execute(sa.select(world)).one_or_none()
             if row is None:
-                made = World(secrets.token_hex(8), seed, price_model, secrets.token_bytes(32))
+                made = World(secrets.token_hex(8), rules, secrets.token_bytes(32))
                 connection.execute(sa.insert(world), _world_row(made))
             else:
-                _check_world(row, seed, price_model)
-                made = World(row.run, row.seed, row.price_model, row.fleet_secret_key)
+                _check_world(row, rules)
+                made = World(row.run, rules, row.fleet_secret_key)
         return cls(database, made)
 
     def raise_epoch(self, at: float) -> int:
@@ -164,7 +172,7 @@ class Ledger:
                 sa.select(ticks.c.record, ticks.c.hash).order_by(ticks.c.tick.desc()).limit(1)
             ).one_or_none()
         if row is None:
-            return None, record.genesis_hash(self.world.seed, self.world.price_model)
+            return None, record.genesis_hash(self.world.rules)
         return record.from_bytes(row.record), bytes(row.hash)
 
     def accounts(self) -> Accounts:
@@ -215,17 +223,19 @@ def _world_row(made: World) -> dict[str, Any]:
     return {
         "run": made.run,
         "format": record.FORMAT,
-        "seed": made.seed,
-        "price_model": made.price_model,
+        "seed": made.rules.seed,
+        "price_model": made.rules.price_model,
+        "credit_limit_neur": made.rules.credit_limit_neur,
         "fleet_secret_key": made.fleet_secret_key,
     }
 
 
-def _check_world(row: Any, seed: int, price_model: str) -> None:
+def _check_world(row: Any, rules: Rules) -> None:
     for name, wanted, found in (
         ("format", record.FORMAT, row.format),
-        ("seed", seed, row.seed),
-        ("price model", price_model, row.price_model),
+        ("seed", rules.seed, row.seed),
+        ("price model", rules.price_model, row.price_model),
+        ("a credit limit in nEUR of", rules.credit_limit_neur, row.credit_limit_neur),
     ):
         if wanted != found:
             raise LedgerMismatch(

@@ -30,6 +30,7 @@ world = sa.Table(
     sa.Column("format", sa.Integer, nullable=False),
     sa.Column("seed", sa.Integer, nullable=False),
     sa.Column("price_model", sa.String, nullable=False),
+    sa.Column("credit_limit_neur", sa.Integer),
     sa.Column("fleet_secret_key", sa.LargeBinary, nullable=False),
 )
 epochs = sa.Table(

@@ -32,7 +32,7 @@ from services.market.domain.record import SettledTick
 
 router = APIRouter(tags=["homes"])
 
-_MAX_ROWS_READ = 1_000_000
+_MAX_ROWS_READ = 200_000
 """Homes times ticks that one page of receipts may look at; a page may be short, never slow."""
 
 HomeId = Annotated[int, Path(ge=1, le=2**31 - 1, description="id of a home")]

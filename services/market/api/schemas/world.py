@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from energymarket.messages import EventStart
 from energymarket.units import NEUR_PER_WH_IN_EUR_PER_KWH
@@ -23,6 +23,11 @@ EventName = Annotated[
     ),
 ]
 TtlTicks = Annotated[int, Field(ge=1, le=100_000, description="how many ticks it lives")]
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 3.0 is the integer 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class TickTemperature(Answer):
@@ -98,7 +103,7 @@ class EventBody(BaseModel):
         description="added to the price in each tick, rounded to six decimals; below zero lowers "
         "it, EUR/kWh",
     )
-    ttl_ticks: TtlTicks
+    ttl_ticks: Annotated[TtlTicks, BeforeValidator(_whole)]
 
     def start(self) -> EventStart:
         """The event in the market's units; halves are rounded to even."""

@@ -1,0 +1,216 @@
+"""The floor of the distributed run: its processes, queues and messages, with nothing computed.
+
+``python -m bench.bare_loop market|home|weather|external`` is one of its processes. Per tick, as in
+the real one: an opened message to every queue (fanout), one order per home to a quorum queue
+(persistent, confirmed), one receipt per home (direct), the orders acknowledged once the receipts
+are confirmed, a settled message to every queue, a bulletin, one synced commit. Every message is
+made once and sent again and again; what a message says is not looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from energymarket import telemetry, topology
+from energymarket.bus import Connected, Delivery, Publication
+from energymarket.messages import (
+    Bulletin,
+    Join,
+    Message,
+    Offers,
+    Receipts,
+    TickOpened,
+    TickSettled,
+)
+from energymarket.rabbit_bus import RabbitBus
+
+AMQP_URL, LEDGER, HOMES = "BENCH_AMQP_URL", "BENCH_LEDGER", "BENCH_HOMES"
+LISTENERS = ("weather", "external")
+
+_RUN = "0123456789abcdef"
+_RECORD_BYTES = 1_000  # about what a tick of 20 homes has in the real ledger
+_IN_FLIGHT = 20_000
+
+
+def main(role: str) -> None:
+    """Plays ``role`` until it is killed; where and how large comes from the environment."""
+    log = telemetry.configure("bench", level="warning", form="text", stream=sys.stderr)
+    bus = RabbitBus(url=os.environ[AMQP_URL], name=role, app_id="bench", log=log)
+    if role == "market":
+        _market(bus, int(os.environ[HOMES]), os.environ[LEDGER])
+    elif role == "home":
+        fleet = secrets.token_hex(16)
+        bus.open(lambda: topology.fleet_topology(fleet))
+        _answer(bus, _join(fleet), _order(fleet))
+    else:
+        bus.open(lambda: topology.listener_topology(role, secrets.token_hex(16)))
+        # Weather says nothing to the broker in a tick; the market only has to know that it listens.
+        _answer(bus, _bulletin(), _bulletin() if role == "external" else None)
+
+
+def _answer(bus: RabbitBus, hello: Publication, answer: Publication | None) -> None:
+    """Says ``hello`` once, then ``answer`` to each tick that opens."""
+    while True:
+        deliveries = []
+        opened = False
+        for event in bus.poll(1.0):
+            if isinstance(event, Delivery):
+                deliveries.append(event)
+                opened = opened or isinstance(event.message, TickOpened)
+            elif isinstance(event, Connected):
+                bus.publish([hello])
+        if deliveries:
+            bus.acknowledge(deliveries)
+        if opened and answer:
+            bus.publish([answer])
+
+
+def _market(bus: RabbitBus, homes: int, ledger: str) -> None:
+    bus.open(lambda: topology.market_topology(_IN_FLIGHT))
+    fleets = _gathered(bus, homes)
+    receipts = [
+        Publication(topology.RECEIPTS, fleet, _receipts(fleet), mandatory=True) for fleet in fleets
+    ]
+    settled = Publication(topology.TICKS, "", _settled(homes))
+    opened = Publication(topology.TICKS, "", _opened(homes))
+    commit = committer(ledger)
+    orders: list[Delivery] = []
+    bulletins: list[Delivery] = []
+    bus.publish([opened])
+    while True:
+        for event in bus.poll(1.0):
+            if isinstance(event, Delivery):
+                (orders if event.queue == topology.ORDERS_QUEUE else bulletins).append(event)
+        if len(orders) < homes:
+            continue
+        commit()
+        bus.publish(receipts, then_acknowledge=[*orders, *bulletins])
+        bus.publish([settled])
+        bus.publish([opened])
+        orders, bulletins = [], []
+
+
+def _gathered(bus: RabbitBus, homes: int) -> list[str]:
+    """The keys of all home processes, once all of them and the listeners have said hello."""
+    fleets: list[str] = []
+    listeners = 0
+    while len(fleets) < homes or listeners < len(LISTENERS):
+        deliveries = [event for event in bus.poll(1.0) if isinstance(event, Delivery)]
+        for delivery in deliveries:
+            if isinstance(delivery.message, Join):
+                fleets.append(delivery.message.fleet)
+            else:
+                listeners += 1
+        bus.acknowledge(deliveries)
+    return fleets
+
+
+def committer(ledger: str) -> Callable[[], None]:
+    """Each call writes the next tick, on the disk when it returns (write-ahead log, synced)."""
+    connection = sqlite3.connect(ledger, isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("CREATE TABLE ticks (tick INTEGER PRIMARY KEY, at REAL, record BLOB)")
+    record = os.urandom(_RECORD_BYTES)
+
+    def commit() -> None:
+        connection.execute("INSERT INTO ticks (at, record) VALUES (?, ?)", (time.time(), record))
+
+    return commit
+
+
+# ------------------------------------------------------------------------- messages of usual size
+
+
+def _publication(exchange: str, key: str, message: Message) -> Publication:
+    return Publication(exchange, key, message, persistent=True, mandatory=True)
+
+
+def _join(fleet: str) -> Publication:
+    join = Join(fleet=fleet, instance=fleet, homes=1)
+    return _publication(topology.MEMBERSHIP, topology.MEMBERSHIP_KEY, join)
+
+
+def _order(fleet: str) -> Publication:
+    offers = Offers(
+        run=_RUN,
+        fleet=fleet,
+        secret=secrets.token_hex(16),
+        tick=1_234,
+        home=[12],
+        policy=[3],
+        amount_wh=[1_234],
+        produced_wh=[2_345],
+        consumed_wh=[1_111],
+        stock_wh=[4_321],
+        capacity_wh=[8_000],
+    )
+    return _publication(topology.OFFERS, topology.order_key(fleet), offers)
+
+
+def _bulletin() -> Publication:
+    return Publication(topology.EXTERNAL, "", Bulletin(run=_RUN, tick=1_234, events=[]))
+
+
+def _opened(homes: int) -> TickOpened:
+    return TickOpened(
+        run=_RUN,
+        epoch=1,
+        seed=42,
+        tick=1_234,
+        price_neur_per_wh=212_345,
+        temperature_mdeg=12_345,
+        events=[],
+        homes=homes,
+        degraded=False,
+    )
+
+
+def _settled(homes: int) -> TickSettled:
+    return TickSettled(
+        run=_RUN,
+        epoch=1,
+        tick=1_234,
+        price_neur_per_wh=212_345,
+        next_price_neur_per_wh=213_456,
+        homes=homes,
+        absent=0,
+        given_wh=4_321,
+        sold_wh=5_432,
+        bought_wh=6_543,
+        spilled_wh=7_654,
+        unserved_wh=8_765,
+        head_hash="0123456789abcdef" * 4,
+    )
+
+
+def _receipts(fleet: str) -> Receipts:
+    columns: dict[str, Any] = {
+        name: [1_234]
+        for name in (
+            *("net_wh", "given_wh", "received_wh", "sold_wh", "bought_wh", "spilled_wh"),
+            *("unserved_wh", "stock_wh", "charged_neur", "balance_neur", "gift_wh"),
+        )
+    }
+    return Receipts(
+        run=_RUN,
+        fleet=fleet,
+        tick=1_234,
+        price_neur_per_wh=212_345,
+        late=False,
+        home=[12],
+        present=[1],
+        gift_giver=[12],
+        gift_taker=[13],
+        **columns,
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,67 @@
+"""What processes of this machine cost, read from ``/proc``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+Kinds = Mapping[str, Sequence[int]]
+"""Process ids by what those processes are."""
+
+_PROC: Final = Path("/proc")
+_UTIME, _STIME = 11, 12  # fields of /proc/PID/stat, counted behind the command's closing bracket
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Mean per process of a kind. ``pss_mib`` counts a page that n processes share as 1/n."""
+
+    rss_mib: float
+    pss_mib: float
+
+
+def cpu_s(pids: Sequence[int]) -> float:
+    """Processor time that these processes have used so far, in user and in kernel mode."""
+    clock_ticks = 0
+    for pid in pids:
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        clock_ticks += int(fields[_UTIME]) + int(fields[_STIME])
+    return clock_ticks / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_by_kind(kinds: Kinds) -> dict[str, float]:
+    """Processor time used so far by all processes of each kind, in seconds."""
+    return {kind: cpu_s(pids) for kind, pids in kinds.items()}
+
+
+def memory(pids: Sequence[int]) -> Memory:
+    """What the processes hold in memory, on average."""
+    sizes = [_rollup_kib(pid) for pid in pids]
+    count = len(sizes) * 1024
+    return Memory(
+        rss_mib=sum(each["Rss"] for each in sizes) / count,
+        pss_mib=sum(each["Pss"] for each in sizes) / count,
+    )
+
+
+def _rollup_kib(pid: int) -> dict[str, int]:
+    lines = (_PROC / str(pid) / "smaps_rollup").read_text().splitlines()[1:]
+    return {line.partition(":")[0]: int(line.split()[1]) for line in lines}
+
+
+def children_named(name: str) -> list[int]:
+    """Child processes of this one that run the program ``name``."""
+    found = []
+    for folder in _PROC.iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            head, _, tail = (folder / "stat").read_text().rpartition(")")
+        except OSError:  # it has just ended
+            continue
+        if head.partition("(")[2] == name and int(tail.split()[1]) == os.getpid():
+            found.append(int(folder.name))
+    return found

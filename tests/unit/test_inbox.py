@@ -1,0 +1,89 @@
+"""How a bus's owner waits: no wake is lost, not even one from a signal handler."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+from energymarket.backoff import Backoff
+from energymarket.inbox import Inbox
+
+
+@pytest.fixture
+def usr1() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGUSR1)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_every_item_put_by_another_thread_is_taken_in_order() -> None:
+    inbox: Inbox[int] = Inbox()
+
+    def put_all() -> None:
+        for number in range(20_000):
+            inbox.put(number)
+
+    threading.Thread(target=put_all).start()
+
+    taken: list[int] = []
+    while len(taken) < 20_000:
+        inbox.wait(None)
+        taken += inbox.take()
+
+    assert taken == list(range(20_000))
+
+
+def test_a_wake_out_of_a_signal_handler_is_never_lost(usr1: None) -> None:
+    """The handler interrupts the waiter anywhere, also while it is about to fall asleep."""
+    inbox: Inbox[int] = Inbox()
+    caught: list[int] = []
+    waiter = threading.get_ident()
+    go = threading.Semaphore(0)
+
+    def wake(_number: int, _frame: FrameType | None) -> None:
+        caught.append(1)
+        inbox.wake()
+
+    def interrupt() -> None:
+        for _ in range(1_000):
+            go.acquire()
+            signal.pthread_kill(waiter, signal.SIGUSR1)
+
+    signal.signal(signal.SIGUSR1, wake)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    for attempt in range(1_000):
+        go.release()
+        while len(caught) <= attempt:
+            inbox.wait(None)
+    thread.join()
+
+
+def test_a_nudge_asks_again_and_a_put_ends_the_wait() -> None:
+    inbox: Inbox[str] = Inbox()
+    done: list[int] = []
+
+    def finish() -> None:
+        done.append(1)
+        inbox.nudge()
+
+    threading.Timer(0.05, finish).start()
+    assert inbox.wait_until(lambda: bool(done), None)
+    assert not inbox.wait_until(lambda: False, 0.01)
+
+
+def test_the_wait_between_attempts_doubles_up_to_its_limit() -> None:
+    backoff = Backoff(0.2, 5.0)
+
+    waits_s = [backoff.next_s() for _ in range(8)]
+
+    for wait_s, longest_s in zip(waits_s, (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0), strict=True):
+        assert longest_s / 2 <= wait_s <= longest_s
+    backoff.succeeded(lasted_s=4.9)
+    assert backoff.next_s() > 2
+    backoff.succeeded(lasted_s=5.1)
+    assert backoff.next_s() <= 0.2
