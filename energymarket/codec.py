@@ -34,8 +34,12 @@ def _column_groups(message_type: type[Message]) -> tuple[tuple[str, ...], ...]:
 
 
 _GROUPS = {message_type: _column_groups(message_type) for message_type in MESSAGE_TYPES}
-# One colon per field and one for the tag: more of them mean a nested object, or a name given twice.
-_PLAIN_COLONS = {t: len(t.__struct_fields__) + 1 for t in MESSAGE_TYPES}
+# How our own encoder begins a body of each type, and how many colons that body has when it holds no
+# nested object: one per field and one for the type. Such a body cannot give a field twice.
+_PLAIN = {
+    t: (f'{{"type":"{t.__name__}","version":1,'.encode(), len(t.__struct_fields__) + 1)
+    for t in MESSAGE_TYPES
+}
 
 
 def encode(message: Message) -> bytes:
@@ -56,11 +60,12 @@ def decode(body: bytes) -> AnyMessage:
         raise MessageRefused("oversized", _oversized(len(body)))
     try:
         message = _decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        kind = type(message)
+        beginning, colons = _PLAIN[kind]
+        if not (body.startswith(beginning) and body.count(b":") == colons):
+            _refuse_repeated_names(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MessageRefused("malformed", f"not a message of this system: {error}") from error
-    kind = type(message)
-    if body.count(b'":') > _PLAIN_COLONS[kind]:
-        _refuse_repeated_names(body)
     for group in _GROUPS[kind]:
         lengths = {len(getattr(message, name)) for name in group}
         if len(lengths) != 1:

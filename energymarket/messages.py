@@ -32,8 +32,9 @@ TemperatureMdeg = Annotated[int, Meta(ge=-273_150, le=1_000_000)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 HomeId = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 PolicyId = Annotated[int, Meta(ge=1, le=6)]
-Key = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
-Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
+# $ alone would let a last line break pass.
+Key = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$(?!\n)")]
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$(?!\n)")]
 Text = Annotated[str, Meta(max_length=500)]
 
 HomeColumn = Annotated[list[HomeId], Meta(max_length=MAX_HOMES_PER_FLEET)]
@@ -114,7 +115,7 @@ class TickSettled(Message, frozen=True, kw_only=True):
     bought_wh: TotalWh
     spilled_wh: TotalWh
     unserved_wh: TotalWh
-    head_hash: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    head_hash: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 
 
 # ----------------------------------------------------------------------- membership of a fleet

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from energymarket.bus import Publication
+from energymarket.bus import Delivery, Publication
 from energymarket.errors import BusError
 from energymarket.rabbit_bus import RabbitBus
 from energymarket.rabbit_options import RabbitOptions
@@ -39,7 +39,7 @@ from tests.contract.bus_worlds import (
     reconnected,
 )
 from tests.fakes import RecordedLog
-from tests.servers import RabbitServer, free_ports
+from tests.servers import USER, VHOST, RabbitServer, free_ports
 
 QUICK = RabbitOptions(first_retry_s=0.05, longest_retry_s=0.2, missing_retry_s=0.1)
 
@@ -76,10 +76,17 @@ def bus_at(url: str, recorded: RecordedLog, options: RabbitOptions = QUICK) -> R
 # --------------------------------------------------------------------------- brokers that go away
 
 
-def test_orders_survive_a_broker_that_is_killed(world: RabbitWorld) -> None:
+def test_orders_survive_a_broker_that_is_stopped_and_one_that_is_killed(world: RabbitWorld) -> None:
     topology = box(world)
     bus = world.bus()
     opened(bus, topology)
+    world.drop_probe()
+    # RabbitMQ 3.10 may empty a quorum queue whose first half second ends in a kill: it saves the
+    # directory of its logs only that often. An orderly restart saves it for certain.
+    world.server.stop()
+    disconnected(bus)
+    world.server.start()
+    connected(bus)
     bus.publish(to(topology, *range(50)))
     assert bus.flush(PATIENCE_S)
     first = deliveries(bus, 50)
@@ -87,7 +94,6 @@ def test_orders_survive_a_broker_that_is_killed(world: RabbitWorld) -> None:
     bus.publish(to(topology, 50))
     assert bus.flush(PATIENCE_S)
 
-    world.drop_probe()
     world.server.restart()
 
     assert numbers(after_a_cut(bus, 31)) == list(range(20, 51))
@@ -165,17 +171,18 @@ def test_close_does_not_wait_for_a_connection_that_is_never_answered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "event"),
+    ("user", "vhost", "event"),
     [
-        (("energymarket:", "nobody:"), "the broker refuses this user"),
-        (("/energymarket", "/elsewhere"), "the broker refuses the virtual host"),
+        ("nobody", VHOST, "the broker refuses this user"),
+        (USER, "elsewhere", "the broker refuses the virtual host"),
     ],
 )
 def test_a_refused_login_says_what_to_check(
-    rabbit_server: RabbitServer, wrong: tuple[str, str], event: str
+    rabbit_server: RabbitServer, user: str, vhost: str, event: str
 ) -> None:
     recorded = RecordedLog()
-    bus = bus_at(rabbit_server.url.replace(*wrong), recorded)
+    login, port = f"{user}:{rabbit_server.password}", rabbit_server.port
+    bus = bus_at(f"amqp://{login}@127.0.0.1:{port}/{vhost}", recorded)
     bus.open(Topology)
     eventually(lambda: bool(recorded.saying(event)), "it is said")
 
@@ -244,17 +251,18 @@ def test_an_alarm_is_said_and_what_is_beyond_the_window_is_dropped(world: Rabbit
     opened(writer, Topology())
     world.server.ctl("set_vm_memory_high_watermark", "0.000001")
     try:
-        writer.publish(to(topology, *range(10)))
+        writer.publish(to(topology, 0))  # an alarm stops a connection at its first publication
         eventually(lambda: bool(world.recorded.saying("stopped reading")), "it is blocked")
-        writer.publish(to(topology, 10, 11))
+        writer.publish(to(topology, *range(1, 11)))
+        writer.publish(to(topology, 11, 12))
         assert writer.counters.dropped == 2
         assert not writer.flush(0.1)
     finally:
         world.server.ctl("set_vm_memory_high_watermark", "0.4")
 
-    assert numbers(deliveries(reader, 10)) == list(range(10))
+    assert numbers(deliveries(reader, 11)) == list(range(11))
     eventually(lambda: bool(world.recorded.saying("reads again")), "it goes on")
-    assert writer.counters.confirmed == 10
+    eventually(lambda: writer.counters.confirmed == 11, "what was in the window is confirmed")
 
 
 def test_a_message_says_who_sent_what_and_when(world: RabbitWorld) -> None:
@@ -295,7 +303,7 @@ def test_corked_and_plain_writes_carry_the_same(world: RabbitWorld, corked: bool
         writer.publish(to(topology, *range(first, first + 500)))
     found: list[int] = []
     while len(found) < 5_000:
-        some = [event for event in reader.poll(PATIENCE_S) if hasattr(event, "message")]
+        some = [event for event in reader.poll(PATIENCE_S) if isinstance(event, Delivery)]
         found += [message_number(each) for each in some]
         reader.acknowledge(some)
 
@@ -344,7 +352,8 @@ def test_a_fault_of_our_own_does_not_end_the_bus(world: RabbitWorld) -> None:
     bus.open(maker)
     connected(bus)
 
-    assert "a fault in the service" in str(world.recorded.lines)
+    (line,) = world.recorded.saying("the connection stumbled")
+    assert line["level"] == "error"
 
 
 def test_the_markets_own_topology_is_taken_by_the_broker(rabbit_server: RabbitServer) -> None:
@@ -356,6 +365,7 @@ def test_the_markets_own_topology_is_taken_by_the_broker(rabbit_server: RabbitSe
     opened(again, market_topology(2_000))
     again.close()
 
+    assert [line["level"] for line in recorded.lines] == ["info", "info"]
     told = rabbit_server.ctl("list_queues", "-p", "energymarket", "name", "type", "arguments")
     (orders,) = [line for line in told.splitlines() if line.startswith(ORDERS_QUEUE)]
     for expected in ("quorum", "x-delivery-limit", "reject-publish", "energymarket.dead"):
