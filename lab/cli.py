@@ -17,6 +17,7 @@ from energymarket.runtime import EXIT_FAILED, EXIT_WRONG_SETTING, StopRequest
 from lab.embedded import WorldPlan
 from lab.run import RunPlan, ledger_in
 from lab.run import run as run_world
+from lab.verify import verify as verify_ledger
 from services.home.domain.profile import PROFILES, PolicyChoice
 from services.market.domain.pricing import PRICE_MODELS
 from services.market.domain.rules import Rules
@@ -84,6 +85,18 @@ def run(
     stop.listen_to_signals()
     plan = RunPlan(world, port=port, headless=headless, token=secrets.token_urlsafe(16))
     run_world(plan, stop=stop, console=Console())
+
+
+@app.command(epilog="Example: energymarket verify runs/april/ledger.db")
+def verify(
+    ledger: Annotated[Path, typer.Argument(help="the ledger.db of a run or of a market")],
+) -> None:
+    """Audits a ledger: balances, hash chain, replay. Exit code 1 and a sentence on a fault."""
+    verdict = verify_ledger(ledger)
+    rate = verdict.home_ticks / max(verdict.seconds, 1e-9)
+    print(f"{verdict.ticks} ticks, {verdict.home_ticks} home-ticks, {rate:,.0f} a second")
+    print("every tick follows, balances, settles and prices as recorded; accounts agree")
+    print(verdict.head_hash)
 
 
 def _one_of(option: str, value: str, allowed: Iterable[str]) -> None:

@@ -90,7 +90,7 @@ class Stack:
             name: secrets.token_hex(12) for name in dot_env() if name.endswith("_PASSWORD")
         }
         self.image_tag = self.project
-        self.seconds_to_first_price: float | None = None
+        self.seconds_to_first_price = float("inf")
         self._api = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}", timeout=10.0, trust_env=False
         )
@@ -140,10 +140,10 @@ class Stack:
         """Makes the image, so that ``up`` can be timed without it."""
         self.compose("build", timeout_s=_BUILD_TIMEOUT_S)
 
-    def up(self, homes: int) -> None:
+    def up(self, homes: int) -> float:
         """Brings everything up, or changes the number of homes while it runs.
 
-        Returns when the market counts that many.
+        Returns when the market counts that many: the seconds until there was a price.
         """
         began = time.monotonic()
         with ThreadPoolExecutor(1) as pool:
@@ -155,13 +155,13 @@ class Stack:
                 return self.price()
 
             eventually("a price", price_unless_up_failed, timeout_s=90.0)
-            if self.seconds_to_first_price is None:
-                self.seconds_to_first_price = time.monotonic() - began
+            seconds_to_price = time.monotonic() - began
         eventually(
             f"{homes} homes in /price",
             lambda: self.price()["homes"] == homes,
             timeout_s=30.0,
         )
+        return seconds_to_price
 
     def down(self) -> None:
         """Removes containers, volumes and networks."""

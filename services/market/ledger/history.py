@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,17 @@ import sqlalchemy as sa
 from energymarket.messages import EventStart
 from services.market.domain import columns, record
 from services.market.domain.record import SettledTick
-from services.market.ledger.tables import Database, accounts, epochs, events, ticks
+from services.market.domain.replay import StoredTick
+from services.market.domain.rules import Rules
+from services.market.ledger.tables import (
+    PAGE_HOMES,
+    Database,
+    accounts,
+    epochs,
+    events,
+    ticks,
+    world,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,40 @@ class History:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @classmethod
+    def of_file(cls, path: str) -> History:
+        """The history in a ledger's file, which is only read; a market may be writing it."""
+        return cls(Database(f"sqlite:///{path}", read_only=True))
+
+    def close(self) -> None:
+        """Gives all connections back."""
+        self._database.close()
+
+    def rules(self) -> Rules:
+        """What this ledger's world is made by."""
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(world)).one()
+        return Rules(row.seed, row.price_model, row.credit_limit_neur)
+
+    def stored_ticks(self) -> Iterator[StoredTick]:
+        """Every tick as it is stored, oldest first; read in steps, so that it takes no memory."""
+        query = sa.select(ticks.c.tick, ticks.c.epoch, ticks.c.record, ticks.c.hash)
+        with self._database.reading() as connection:
+            rows = connection.execution_options(yield_per=500).execute(query.order_by(ticks.c.tick))
+            for row in rows:
+                yield StoredTick(row.tick, row.epoch, bytes(row.record), bytes(row.hash))
+
+    def accounts(self) -> tuple[list[int], list[int]]:
+        """(stock, money) of every home as stored, home 1 first."""
+        stock_wh: list[int] = []
+        balance_neur: list[int] = []
+        with self._database.reading() as connection:
+            for row in connection.execute(sa.select(accounts).order_by(accounts.c.page)):
+                missing = row.page * PAGE_HOMES - len(stock_wh)
+                stock_wh += [0] * missing + columns.unpack(row.stock_wh)
+                balance_neur += [0] * missing + columns.unpack(row.balance_neur)
+        return stock_wh, balance_neur
 
     def settled(self, tick: int) -> SettledTick | None:
         """A tick of the past; None when the ledger does not hold it."""

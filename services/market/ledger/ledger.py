@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -18,6 +18,7 @@ from services.market.domain.rules import Rules
 from services.market.errors import EpochLost, LedgerMismatch
 from services.market.ledger.history import History
 from services.market.ledger.tables import (
+    PAGE_HOMES,
     Database,
     accounts,
     epochs,
@@ -28,9 +29,6 @@ from services.market.ledger.tables import (
     ticks,
     world,
 )
-
-PAGE_HOMES: Final = 4_096
-"""Homes per row of ``accounts``: a tick rewrites whole pages, few and large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +175,7 @@ class Ledger:
 
     def accounts(self) -> Accounts:
         """Every account as of the newest tick."""
-        loaded = Accounts([], [])
-        with self._database.reading() as connection:
-            for row in connection.execute(sa.select(accounts).order_by(accounts.c.page)):
-                loaded.grow_to(row.page * PAGE_HOMES)
-                loaded.stock_wh.extend(columns.unpack(row.stock_wh))
-                loaded.balance_neur.extend(columns.unpack(row.balance_neur))
-        return loaded
+        return Accounts(*self.history.accounts())
 
     def fleets(self) -> list[Fleet]:
         """Every fleet that is remembered."""

@@ -14,12 +14,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from services.market.errors import LedgerUnavailable
+
+PAGE_HOMES: Final = 4_096
+"""Homes per row of ``accounts``: a tick rewrites whole pages, few and large."""
 
 metadata = sa.MetaData()
 
@@ -101,7 +104,9 @@ class Database:
     each, and its write-ahead log lets readers go on while a tick is written.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        if read_only:
+            url = f"sqlite:///file:{url.removeprefix('sqlite:///')}?mode=ro&uri=true"
         memory = url in ("sqlite://", "sqlite:///:memory:")
         self._turn = threading.RLock() if memory else nullcontext()
         options: dict[str, Any] = (
@@ -110,7 +115,8 @@ class Database:
             else {"connect_args": {"timeout": 10}}
         )
         self._engine = sa.create_engine(url, **options)
-        sa.event.listen(self._engine, "connect", _configure)
+        if not read_only:
+            sa.event.listen(self._engine, "connect", _configure)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

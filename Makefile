@@ -1,0 +1,68 @@
+# Everything that is done with the project, each in one word. `make` alone lists it.
+# A fresh machine needs Python 3.11 or newer; what else a target needs it gets, or says.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+HOMES ?= 20
+
+# Kept in step with the lock files: what is newer than its stamp is installed again.
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-long check format up down lock clean
+
+help: ## lists these targets
+	@echo "make TARGET [ARGS='…']"
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r target text; do \
+	  printf '  %-10s %s\n' "$$target" "$$text"; done
+
+run: $(INSTALLED) ## the whole market in one process; ARGS='--homes 50 --pace 0.2'
+	@$(BIN)/energymarket run $(ARGS)
+
+test: $(INSTALLED_DEV) ## every test that takes seconds, against real servers; ARGS='-k price'
+	@scripts/test-servers.sh
+	$(BIN)/python -m pytest -m 'not long' $(ARGS)
+
+test-long: $(INSTALLED_DEV) ## the tests that take minutes
+	@scripts/test-servers.sh
+	$(BIN)/python -m pytest -m long $(ARGS)
+
+check: $(INSTALLED_DEV) ## format, lint, strict types, then the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	@$(MAKE) --no-print-directory test
+
+format: $(INSTALLED_DEV) ## puts the source into the format that check wants
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+up: ## the containers, HOMES=20 of them homes, in the background
+	docker compose up --build --detach --scale home=$(HOMES)
+
+down: ## stops the containers; the ledger is kept
+	docker compose down
+
+lock: $(INSTALLED) ## renews requirements.lock and requirements-dev.lock
+	$(BIN)/python scripts/lock.py
+
+clean: ## removes .venv and every cache; no ledger
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find energymarket services lab tests bench -name __pycache__ -prune -exec rm -rf {} +
+
+# The locks name everything, hence --no-deps. The constraints pin the tool that builds the project,
+# under both of the names that versions of pip know them by.
+$(INSTALLED): requirements.lock pyproject.toml scripts/make-venv.sh
+	@scripts/make-venv.sh $(VENV)
+	@echo "installing requirements.lock"
+	@$(PIP) install --no-deps --requirement requirements.lock
+	@PIP_CONSTRAINT=requirements-dev.lock PIP_BUILD_CONSTRAINT=requirements-dev.lock \
+	  $(PIP) install --no-deps --editable .
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED) requirements-dev.lock
+	@echo "installing requirements-dev.lock"
+	@$(PIP) install --no-deps --requirement requirements-dev.lock
+	@touch $@

@@ -1,0 +1,65 @@
+"""Renews the lock files: the newest versions that pyproject.toml allows.
+
+``make lock``. requirements.lock and requirements-dev.lock are each what a new virtual environment
+holds after an installation, less what the other one names. Comments stay, and so do lines with a
+marker: they are for other Pythons than this one.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN, DEV = ROOT / "requirements.lock", ROOT / "requirements-dev.lock"
+
+
+def main() -> None:
+    """Writes both files."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = project["project"]["dependencies"]
+    tools = project["dependency-groups"]["dev"] + project["build-system"]["requires"]
+    with tempfile.TemporaryDirectory() as folder:
+        python = _new_environment(Path(folder))
+        run = _installed(python, wanted)
+        everything = _installed(python, tools)
+    _write(RUN, run)
+    _write(DEV, {name: pin for name, pin in everything.items() if name not in run})
+
+
+def _new_environment(folder: Path) -> str:
+    venv.create(folder, with_pip=True)
+    return str(folder / "bin" / "python")
+
+
+def _installed(python: str, requirements: list[str]) -> dict[str, str]:
+    """Pins by name, of all that is there once the requirements are."""
+    pip = [python, "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", *requirements], check=True)
+    frozen = subprocess.run([*pip, "freeze"], check=True, capture_output=True, text=True).stdout
+    pins = (line.partition("==") for line in frozen.splitlines())
+    return {_name(name): version for name, _, version in pins if _name(name) != "setuptools"}
+
+
+def _name(distribution: str) -> str:
+    """A distribution's name as packaging normalises it."""
+    return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
+
+
+def _write(lock: Path, pins: dict[str, str]) -> None:
+    old = lock.read_text().splitlines()
+    comments = [line for line in old if line.startswith("#")]
+    for_others = [line for line in old if ";" in line and _name(line.split("==")[0]) not in pins]
+    lines = [*(f"{name}=={version}" for name, version in pins.items()), *for_others]
+    lines.sort(key=lambda line: _name(line.partition("==")[0]))
+    lock.write_text("\n".join([*comments, *lines]) + "\n")
+    sys.stderr.write(f"{lock.name}: {len(lines)} distributions\n")
+
+
+if __name__ == "__main__":
+    main()
