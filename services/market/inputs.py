@@ -14,6 +14,7 @@ from energymarket.weather_store import WeatherStore
 
 _LOOK_AGAIN_S = 0.05
 _LOOK_AGAIN_AFTER_FAILURE_S = 0.5
+_LOOK_ANYWAY_S = 2.0
 _MAX_BULLETINS_AHEAD = 10_000
 
 
@@ -25,11 +26,18 @@ class Inputs:
         self._temperature_mdeg: dict[int, int] = {}
         self._bulletins: dict[int, tuple[Bulletin, Delivery]] = {}
         self.look_again_at = 0.0
+        self._look_anyway_at = 0.0
         self.store_answers = True
 
     def temperature_mdeg(self, tick: int) -> int | None:
-        """The temperature of ``tick``, or None while weather has not written it."""
-        if tick not in self._temperature_mdeg and self._clock.monotonic() >= self.look_again_at:
+        """The temperature of ``tick``, or None while weather has not written it.
+
+        The store is looked at when the tick is not at hand, and every few seconds anyway: readiness
+        is to tell soon that it is gone, not when the forecast has been used up.
+        """
+        now = self._clock.monotonic()
+        due = self._look_anyway_at if tick in self._temperature_mdeg else self.look_again_at
+        if now >= due:
             self._look(tick)
         return self._temperature_mdeg.get(tick)
 
@@ -45,11 +53,13 @@ class Inputs:
                 self._log.warning("waiting for the weather store", why=str(error))
             self.store_answers = False
             self.look_again_at = self._clock.monotonic() + _LOOK_AGAIN_AFTER_FAILURE_S
+            self._look_anyway_at = self._clock.monotonic() + _LOOK_ANYWAY_S
             return
         if not self.store_answers:
             self._log.info("the weather store answers again")
         self.store_answers = True
-        self._temperature_mdeg = found
+        self._temperature_mdeg.update(found)
+        self._look_anyway_at = self._clock.monotonic() + _LOOK_ANYWAY_S
         if tick not in found:
             self.look_again_at = self._clock.monotonic() + _LOOK_AGAIN_S
 

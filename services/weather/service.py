@@ -6,6 +6,7 @@ service may be killed, moved or started late, and writes the same temperatures a
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -155,4 +156,4 @@ class WeatherService:
         if self._failures:
             self._log.info("weather store is back", failed_attempts=self._failures)
             self._failures = 0
-            self._backoff.reset()
+            self._backoff.succeeded(math.inf)

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from energymarket import codec, topology
+from energymarket.errors import WeatherStoreUnavailable
 from energymarket.memory_bus import MemoryBus
 from energymarket.messages import (
     EventStart,
@@ -577,3 +578,25 @@ def test_the_market_settles_its_last_tick_and_stops_there(url: str) -> None:
     world.turn(400)
     assert world.tick == 4
     assert world.market.view.finished
+
+
+def test_a_store_that_is_gone_is_told_within_seconds_though_the_forecast_still_lasts(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(url, tempo=replace(WITH_DEADLINE, tick_s=1))
+    world.turn_until_tick(2)
+
+    def gone(*_: object) -> dict[int, int]:
+        raise WeatherStoreUnavailable("the store does not answer")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(world.store, "read", gone)
+        world.pass_time(4)
+        assert not world.market.view.store_answers
+        settled = world.tick
+        world.pass_time(4)
+        assert world.tick > settled
+    world.pass_time(4)
+    assert world.market.view.store_answers
+    assert world.market.books.last is not None
+    assert world.market.books.last.opening.degraded == 0
