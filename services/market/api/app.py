@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from energymarket.telemetry import Log
 from services.market.api import openapi, problems
 from services.market.api.context import ApiContext
 from services.market.api.contract import Contract
+from services.market.api.feed import Feed
 from services.market.api.guard import Guard
 from services.market.api.refusals import refuse_unknown
 from services.market.api.routes import ROUTERS, page
@@ -77,6 +79,9 @@ def create_app(
 
 
 @asynccontextmanager
-async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _READERS
+    app.state.feed = Feed(app.state.context)
+    running = asyncio.create_task(app.state.feed.run())
     yield
+    running.cancel()

@@ -31,7 +31,8 @@ class ApiServer:
     def __init__(self, app: FastAPI, *, host: str, port: int, log: Log) -> None:
         """``port`` 0 takes any free port; ``url`` tells which, once started."""
         self._app, self._host, self._port, self._log = app, host, port, log
-        self._handler = _ToLog(log)
+        self._stopping: threading.Event = app.state.context.stopping
+        self._handler = _ToLog(log, self._stopping)
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -71,7 +72,7 @@ class ApiServer:
         """Ends within a second: answers under way may finish, endless ones are cut off."""
         if self._server is None or self._thread is None or self._socket is None:
             return
-        self._app.state.context.stopping.set()
+        self._stopping.set()
         self._server.should_exit = True
         self._thread.join(_STOP_S)
         if self._thread.is_alive():
@@ -82,15 +83,19 @@ class ApiServer:
 
 
 class _ToLog(logging.Handler):
-    """Hands uvicorn's warnings and errors to the service's log."""
+    """Hands uvicorn's errors to the service's log.
 
-    def __init__(self, log: Log) -> None:
-        super().__init__(logging.WARNING)
-        self._log = log
+    Its warnings are about what strangers send, who must not be able to fill the log; at the end
+    its errors are about what was cut off on purpose.
+    """
+
+    def __init__(self, log: Log, stopping: threading.Event) -> None:
+        super().__init__(logging.ERROR)
+        self._log, self._stopping = log, stopping
 
     def emit(self, record: logging.LogRecord) -> None:
-        say = self._log.error if record.levelno >= logging.ERROR else self._log.warning
-        say(f"api: {record.getMessage()}", exc_info=record.exc_info or None)
+        if not self._stopping.is_set():
+            self._log.error(f"api: {record.getMessage()}", exc_info=record.exc_info or None)
 
 
 def _config(app: FastAPI) -> uvicorn.Config:

@@ -173,6 +173,16 @@ class History:
         with self._database.reading() as connection:
             return [_stored_event(row) for row in connection.execute(query)]
 
+    def events_begun_in(self, from_tick: int, to_tick: int) -> list[StoredEvent]:
+        """External events that began in ``[from_tick, to_tick)``, the oldest first."""
+        query = (
+            sa.select(events)
+            .where(events.c.start_tick >= from_tick, events.c.start_tick < to_tick)
+            .order_by(events.c.start_tick, events.c.id)
+        )
+        with self._database.reading() as connection:
+            return [_stored_event(row) for row in connection.execute(query)]
+
     def events_begun_by(self, tick: int, limit: int) -> list[StoredEvent]:
         """External events that began in ``tick`` or before, the newest first."""
         query = (

@@ -1,9 +1,10 @@
 """The routes, one module per resource. A further resource is one more module in ``ROUTERS``."""
 
-from services.market.api.routes import homes, page, prices, probes, run, trades, world
+from services.market.api.routes import homes, page, prices, probes, run, stream, trades, world
 
 ROUTERS = (
     prices.router,
+    stream.router,
     homes.router,
     trades.router,
     world.router,

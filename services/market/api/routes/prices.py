@@ -120,7 +120,7 @@ def prices(
     asked = window(from_tick=from_tick, to_tick=to_tick, cursor=cursor, newest=newest, limit=limit)
     rows = context.history.prices(asked.from_tick, asked.to_tick, limit + 1)
     following = Window(rows[limit].tick, asked.to_tick).cursor if len(rows) > limit else None
-    found = [_row(row) for row in rows[:limit]]
+    found = [price_row(row) for row in rows[:limit]]
     headers = {"Vary": "Accept"}
     if following:
         next_page = request.url.include_query_params(cursor=following)
@@ -139,7 +139,8 @@ def prices(
     return Response(answer.model_dump_json(), media_type="application/json", headers=headers)
 
 
-def _row(row: StoredRow) -> PriceRow:
+def price_row(row: StoredRow) -> PriceRow:
+    """A tick of the history as people read it."""
     return PriceRow(
         tick=row.tick,
         price_eur_per_kwh=eur_per_kwh(row.price_neur_per_wh),
