@@ -18,6 +18,9 @@ from services.market.ledger import Ledger
 TEMPERATURE_WITHOUT_WEATHER_MDEG = 15_000
 """Stands in when weather has never been heard of and a deadline forces the first tick open."""
 
+_TICKS_LEARNT_FROM = 20
+"""Settled ticks that a market looks through at its start for the policies that homes showed."""
+
 _FIRST_NEED_POLICY = int(Policy.ASK_ONLY)
 
 
@@ -59,8 +62,9 @@ class Books:
         self.membership = Membership(ledger.fleets(), max_fleets=max_fleets)
         self.residuals = Residuals()
         self.policies = KnownPolicies()
-        if self.last:
-            self.policies.learn(self.last)
+        newest = ledger.history.settled_between(self.tick - _TICKS_LEARNT_FROM, self.tick + 1, 99)
+        for settled in reversed(newest):
+            self.policies.learn(settled)
         self._pending: dict[int, list[EventStart]] = {}
         for event in reversed(ledger.history.events(from_tick=self.tick + 1)):
             self._pending.setdefault(event.start_tick, []).append(event.start)

@@ -65,6 +65,7 @@ class MarketService:
         self._cycle = TickCycle(
             self._floor, desk=self._desk, bus=bus, clock=clock, log=log, tempo=tempo
         )
+        self._acted_at = clock.monotonic()
         self._connected = False
         self._ledger_writable = True
         self._ledger_again_at = 0.0
@@ -103,6 +104,7 @@ class MarketService:
                     self.metrics.unroutable.inc()
 
     def act(self) -> float | None:
+        self._acted_at = self._clock.monotonic()
         commanded = self.commands.run_all()
         due = self._act_on_ledger()
         if commanded or self._shown != self._showing():
@@ -138,6 +140,11 @@ class MarketService:
         tick = self._floor.coming_tick
         return self.books.add_event(start, tick), tick
 
+    @property
+    def idle_s(self) -> float:
+        """Since when the market's thread has not been seen at work, in seconds; any thread asks."""
+        return self._clock.monotonic() - self._acted_at
+
     # --------------------------------------------------------------------------------- picture
 
     def _showing(self) -> tuple[object, ...]:
@@ -168,6 +175,7 @@ class MarketService:
             residuals=books.residuals,
             fleets=books.membership.members(),
             homes=books.membership.homes,
+            roster_homes=cycle.roster_homes,
             absent_homes=books.last.absent if books.last else 0,
             forecast_mdeg=inputs.forecast(),
             waiting_for=cycle.waiting_for if self._connected else ("broker",),

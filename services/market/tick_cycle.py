@@ -73,6 +73,7 @@ class TickCycle:
         self._given_up_on: set[str] = set()
         self.waiting_for: tuple[str, ...] = ()
         self.newest_opening = self._books.last.opening if self._books.last else None
+        self.roster_homes = len(self._books.last.home) if self._books.last else 0
         self.opened_at = clock.now()
 
     @property
@@ -218,6 +219,7 @@ class TickCycle:
             announce_at=now + _ANNOUNCE_AGAIN_S,
         )
         self.newest_opening, self.opened_at = opening, self._clock.now()
+        self.roster_homes = len(roster.home)
         self._metrics.homes.set(len(roster.home))
         self._metrics.price.set(eur_per_kwh(opening.price_neur_per_wh))
         self._metrics.temperature.set(degrees(opening.temperature_mdeg))

@@ -24,7 +24,8 @@ class View:
     """The market as of its last step.
 
     ``opening`` is the tick that is open, or the newest that was; None before the first.
-    ``last`` is the newest settled tick. ``waiting_for`` names what holds the market up.
+    ``last`` is the newest settled tick. ``homes`` hold a place now, ``roster_homes`` take part in
+    the tick of ``opening``. ``waiting_for`` names what holds the market up.
     """
 
     run: str
@@ -39,6 +40,7 @@ class View:
     residuals: Residuals
     fleets: tuple[Fleet, ...]
     homes: int
+    roster_homes: int
     absent_homes: int
     forecast_mdeg: dict[int, int]
     waiting_for: tuple[str, ...]

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Request
 
@@ -21,6 +21,9 @@ from services.market.service import MarketService
 from services.market.view import View
 
 Result = TypeVar("Result")
+
+_AT_WORK_S: Final = 5.0
+"""A market acts at least once a second, whatever happens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ class ApiContext:
     def policies(self) -> KnownPolicies:
         """The policies that homes have shown; it grows while it is read."""
         return self.market.books.policies
+
+    @property
+    def market_acts(self) -> bool:
+        """Whether the market's thread has been seen at work in the last seconds."""
+        return self.market.idle_s < _AT_WORK_S
 
     def opening(self, view: View) -> Opening:
         """The tick that is open, or the newest that was; before the first a 503 problem."""

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 Schema: TypeAlias = Mapping[str, Any]
 
 _KINDS = {"integer": "an integer", "number": "a number", "string": "text", "boolean": "a boolean"}
+
+ENDLESS: Final = frozenset({"/stream"})
+"""Answers that do not end by themselves: asking for their heads would mean to wait for ever."""
 
 
 class Contract:

@@ -40,11 +40,6 @@ class Feed:
         self._changed = asyncio.Event()
         self.ended = False
 
-    @property
-    def newest(self) -> int:
-        """The newest tick that readers can have."""
-        return self._newest
-
     async def run(self) -> None:
         """Looks for new ticks until the server ends."""
         view = self._context.view

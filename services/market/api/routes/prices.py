@@ -50,7 +50,7 @@ async def price(context: Context) -> Price:
         price_neur_per_wh=opening.price_neur_per_wh,
         change_eur_per_kwh=eur_per_kwh(opening.price_neur_per_wh - before),
         temperature_c=degrees(opening.temperature_mdeg),
-        homes=_homes(view, opening.tick),
+        homes=view.roster_homes,
         at=datetime.fromtimestamp(view.opened_at, UTC),
     )
 
@@ -66,13 +66,6 @@ async def _price_before(context: ApiContext, view: View, tick: int) -> int:
         memory.clear()
         memory[tick] = rows[0].price_neur_per_wh if rows else _start_price(view)
     return memory[tick]
-
-
-def _homes(view: View, tick: int) -> int:
-    """How many homes take part in ``tick``."""
-    if view.last and view.last.tick == tick:
-        return len(view.last.home)
-    return sum(len(fleet.homes) for fleet in view.fleets if fleet.takes_part(tick))
 
 
 @router.get(

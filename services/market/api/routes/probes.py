@@ -21,7 +21,8 @@ async def livez() -> Alive:
 
 @router.get("/readyz", summary="Does the market reach all it needs?", responses=problems(503))
 async def readyz(context: Context) -> Ready:
-    """Ready when broker, Redis (the weather store) and ledger answer; else 503, which names them.
+    """Ready when broker, Redis (the weather store) and ledger answer and the market's own thread
+    is at work; else 503, which names what is not.
 
     A market that only waits for homes, weather or external events is ready.
     """
@@ -30,6 +31,7 @@ async def readyz(context: Context) -> Ready:
         "broker": view.broker_connected,
         "redis": view.store_answers,
         "ledger": view.ledger_writable,
+        "market": context.market_acts,
     }
     waiting_for = list(view.waiting_for)
     failing = [name for name, works in checks.items() if not works]

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from energymarket.units import eur_per_kwh
+from services.market.api.context import Context
 from services.market.api.feed import Feed
 from services.market.api.openapi import problems
 from services.market.api.problems import Problem
@@ -46,15 +47,19 @@ def _heard(
     responses=problems(),
 )
 async def stream(
-    feed: Annotated[Feed, Depends(_feed)], heard: Annotated[int | None, Depends(_heard)]
+    context: Context,
+    feed: Annotated[Feed, Depends(_feed)],
+    heard: Annotated[int | None, Depends(_heard)],
 ) -> AsyncIterator[ServerSentEvent]:
-    """Server-sent events without end: `tick` for each settled tick, `event` for each external event.
+    """Server-sent events without end: `tick` for each settled tick, `event` for external events.
 
     An `event` comes just before the tick in which it begins. The id of a `tick` is its number: a
     browser that lost the connection sends it as `Last-Event-ID` and misses nothing. The data of a
     tick is a row of `/prices`, with the price that follows.
     """
-    newest = feed.newest if heard is None else min(heard, feed.newest)
+    settled = context.view.last.tick if context.view.last else 0
+    # A reader may have heard of later ticks from another market at this address.
+    newest = settled if heard is None else min(heard, settled)
     while news := await feed.after(newest):
         for tick in news:
             for event in tick.begun:

@@ -67,5 +67,5 @@ class Ready(Answer):
     """The market reaches all that it needs."""
 
     status: Literal["ready"] = "ready"
-    checks: dict[str, bool] = Field(description="`broker`, `redis`, `ledger`")
+    checks: dict[str, bool] = Field(description="`broker`, `redis`, `ledger`, `market`")
     waiting_for: list[str] = Field(description="what the next tick waits for, if anything")
