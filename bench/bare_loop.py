@@ -36,6 +36,7 @@ LISTENERS = ("weather", "external")
 _RUN = "0123456789abcdef"
 _RECORD_BYTES = 1_000  # about what a tick of 20 homes has in the real ledger
 _IN_FLIGHT = 20_000
+_HELLO_AGAIN_S = 0.5  # it is lost when it comes before the market's queue
 
 
 def main(role: str) -> None:
@@ -51,24 +52,29 @@ def main(role: str) -> None:
     else:
         bus.open(lambda: topology.listener_topology(role, secrets.token_hex(16)))
         # Weather says nothing to the broker in a tick; the market only has to know that it listens.
-        _answer(bus, _bulletin(), _bulletin() if role == "external" else None)
+        hello = _bulletin(LISTENERS.index(role))
+        _answer(bus, hello, hello if role == "external" else None)
 
 
 def _answer(bus: RabbitBus, hello: Publication, answer: Publication | None) -> None:
-    """Says ``hello`` once, then ``answer`` to each tick that opens."""
+    """Says ``hello`` until a tick opens, then ``answer`` to each that does."""
+    begun = connected = False
     while True:
+        if connected and not begun:
+            bus.publish([hello])
         deliveries = []
         opened = False
-        for event in bus.poll(1.0):
+        for event in bus.poll(1.0 if begun else _HELLO_AGAIN_S):
             if isinstance(event, Delivery):
                 deliveries.append(event)
                 opened = opened or isinstance(event.message, TickOpened)
             elif isinstance(event, Connected):
-                bus.publish([hello])
+                connected = True
         if deliveries:
             bus.acknowledge(deliveries)
         if opened and answer:
             bus.publish([answer])
+        begun = begun or opened
 
 
 def _market(bus: RabbitBus, homes: int, ledger: str) -> None:
@@ -80,35 +86,36 @@ def _market(bus: RabbitBus, homes: int, ledger: str) -> None:
     settled = Publication(topology.TICKS, "", _settled(homes))
     opened = Publication(topology.TICKS, "", _opened(homes))
     commit = committer(ledger)
-    orders: list[Delivery] = []
-    bulletins: list[Delivery] = []
+    came_in: list[Delivery] = []
+    orders = 0
     bus.publish([opened])
     while True:
         for event in bus.poll(1.0):
             if isinstance(event, Delivery):
-                (orders if event.queue == topology.ORDERS_QUEUE else bulletins).append(event)
-        if len(orders) < homes:
+                came_in.append(event)
+                orders += isinstance(event.message, Offers)
+        if orders < homes:
             continue
         commit()
-        bus.publish(receipts, then_acknowledge=[*orders, *bulletins])
+        bus.publish(receipts, then_acknowledge=came_in)
         bus.publish([settled])
         bus.publish([opened])
-        orders, bulletins = [], []
+        came_in, orders = [], 0
 
 
 def _gathered(bus: RabbitBus, homes: int) -> list[str]:
     """The keys of all home processes, once all of them and the listeners have said hello."""
-    fleets: list[str] = []
-    listeners = 0
-    while len(fleets) < homes or listeners < len(LISTENERS):
+    fleets: set[str] = set()
+    listeners: set[int] = set()
+    while len(fleets) < homes or len(listeners) < len(LISTENERS):
         deliveries = [event for event in bus.poll(1.0) if isinstance(event, Delivery)]
         for delivery in deliveries:
             if isinstance(delivery.message, Join):
-                fleets.append(delivery.message.fleet)
-            else:
-                listeners += 1
+                fleets.add(delivery.message.fleet)
+            elif isinstance(delivery.message, Bulletin):
+                listeners.add(delivery.message.tick)
         bus.acknowledge(deliveries)
-    return fleets
+    return sorted(fleets)
 
 
 def committer(ledger: str) -> Callable[[], None]:
@@ -154,8 +161,8 @@ def _order(fleet: str) -> Publication:
     return _publication(topology.OFFERS, topology.order_key(fleet), offers)
 
 
-def _bulletin() -> Publication:
-    return Publication(topology.EXTERNAL, "", Bulletin(run=_RUN, tick=1_234, events=[]))
+def _bulletin(tick: int) -> Publication:
+    return Publication(topology.EXTERNAL, "", Bulletin(run=_RUN, tick=tick, events=[]))
 
 
 def _opened(homes: int) -> TickOpened:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from energymarket.topology import Queue, Topology
+
+MAX_PREFETCH: Final = 65_535
+"""The most that AMQP can say; it holds for each queue that is consumed, not for all together."""
 
 
 class DeclaringChannel(Protocol):

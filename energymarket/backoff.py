@@ -13,16 +13,20 @@ class Backoff:
     """
 
     def __init__(self, first_s: float, longest_s: float) -> None:
+        self.longest_s = longest_s
         self._first_s = first_s
-        self._longest_s = longest_s
         self._next_s = first_s
 
     def next_s(self) -> float:
         """Seconds to wait now; the next time it is longer."""
         wait_s = self._next_s
-        self._next_s = min(2 * wait_s, self._longest_s)
+        self._next_s = min(2 * wait_s, self.longest_s)
         return wait_s * random.uniform(0.5, 1.0)
 
-    def reset(self) -> None:
-        """After a success: begins again with the shortest wait."""
-        self._next_s = self._first_s
+    def succeeded(self, lasted_s: float) -> None:
+        """Begins again with the shortest wait, after a success that lasted longer than the next.
+
+        A shorter one may have failed over what was done with it, and would fail again as fast.
+        """
+        if lasted_s > self._next_s:
+            self._next_s = self._first_s

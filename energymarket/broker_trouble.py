@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from energymarket.backoff import Backoff
+from energymarket.clock import Clock
 from energymarket.telemetry import Log
 
 ACCESS_REFUSED: Final = 403
@@ -15,10 +17,14 @@ NOT_ALLOWED: Final = 530
 
 
 class Trouble(NamedTuple):
-    """A reason why there is no connection. ``lasting`` ones do not go away by themselves."""
+    """A reason why there is no connection.
+
+    ``lasting`` ones do not go away by themselves; ``usual`` ones belong to any start.
+    """
 
     sentence: str
-    lasting: bool
+    lasting: bool = False
+    usual: bool = False
 
 
 _SENTENCES: Final = {
@@ -27,8 +33,8 @@ _SENTENCES: Final = {
         "(ENERGYMARKET_AMQP_URL). Trying again",
         lasting=True,
     ),
-    NOT_FOUND: Trouble("waiting for something that its owner has yet to declare", lasting=False),
-    LOCKED: Trouble("a lost connection still holds the queue; trying again", lasting=False),
+    NOT_FOUND: Trouble("waiting for something that its owner has yet to declare", usual=True),
+    LOCKED: Trouble("a lost connection still holds the queue; trying again"),
     PRECONDITION_FAILED: Trouble(
         "a queue or exchange exists with other arguments than this version gives it; let it run "
         "empty and delete it (rabbitmqctl delete_queue NAME). Trying again",
@@ -40,51 +46,69 @@ _SENTENCES: Final = {
         lasting=True,
     ),
 }
-_UNREACHABLE: Final = Trouble("the broker is not there; trying again", lasting=False)
+_UNREACHABLE: Final = Trouble("the broker is not there; trying again")
 
 
 class Retries:
-    """Says each kind of trouble once, until there is a connection again; knows how long to wait.
+    """Says each kind of trouble once, until there is a connection again; knows how long to wait."""
 
-    The wait begins small again only after a connection that lasted: a short one may have failed
-    over what was sent on it, and would fail again as fast.
-    """
-
-    def __init__(self, log: Log, address: str, *, first_s: float, longest_s: float) -> None:
+    def __init__(self, log: Log, clock: Clock, address: str, backoff: Backoff) -> None:
         self._log = log
+        self._clock = clock
         self._address = address
-        self._longest_s = longest_s
-        self._backoff = Backoff(first_s, longest_s)
+        self._backoff = backoff
         self._said = ""
         self._lasting = False
+        self._up_since_s = 0.0
 
     def failed(self, reply_code: int, reason: str) -> None:
         """``reply_code`` is AMQP's; 0, or one of no special meaning, is a broker out of reach."""
-        sentence, self._lasting = _SENTENCES.get(reply_code, _UNREACHABLE)
+        sentence, self._lasting, usual = _SENTENCES.get(reply_code, _UNREACHABLE)
         if sentence != self._said:
             self._said = sentence
-            self._log.warning(sentence, broker=self._address, reason=reason)
+            say = self._log.info if usual else self._log.warning
+            say(sentence, broker=self._address, reason=reason)
 
     def connected(self) -> None:
         """There is a connection, with everything in place."""
         self._said = ""
         self._lasting = False
+        self._up_since_s = self._clock.monotonic()
         self._log.info("connected to the broker", broker=self._address)
 
-    def lost(self, after_s: float) -> None:
-        """The connection ended, ``after_s`` seconds after it was there."""
-        if after_s > self._longest_s:
-            self._backoff.reset()
+    def lost(self) -> None:
+        """The connection ended."""
+        self._backoff.succeeded(self._clock.monotonic() - self._up_since_s)
+
+    def blocked(self, reason: str) -> None:
+        """The broker has stopped reading what this connection sends."""
+        self._log.warning("the broker has stopped reading", broker=self._address, reason=reason)
+
+    def unblocked(self) -> None:
+        """It goes on."""
+        self._log.info("the broker reads again", broker=self._address)
 
     def wait_s(self) -> float:
         """Until the next attempt."""
-        return self._longest_s if self._lasting else self._backoff.next_s()
+        return self._backoff.longest_s if self._lasting else self._backoff.next_s()
 
 
-def innermost(error: BaseException) -> BaseException:
+def facts(error: BaseException, codes: Mapping[type, int]) -> tuple[int, str]:
+    """AMQP's reply code (0: none) and the reason, out of a driver's nested errors.
+
+    ``codes`` gives those of errors that carry none, as when the broker only hangs up.
+    """
+    error = _innermost(error)
+    if isinstance(error, OSError) and error.strerror:
+        return 0, error.strerror
+    code = getattr(error, "reply_code", codes.get(type(error), 0))
+    return code, getattr(error, "reply_text", str(error)) or type(error).__name__
+
+
+def _innermost(error: BaseException) -> BaseException:
     """The error that began it: drivers wrap errors in ``exceptions``, ``exception`` or ``args``."""
     several = getattr(error, "exceptions", None)
     inner = several[-1] if several else getattr(error, "exception", None)
     if inner is None and error.args:
         inner = error.args[0]
-    return innermost(inner) if isinstance(inner, BaseException) else error
+    return _innermost(inner) if isinstance(inner, BaseException) else error

@@ -25,4 +25,8 @@ class BusCounters:
     refused: int = 0
     dead_lettered: int = 0
     connects: int = 0
-    reconnects: int = 0
+
+    @property
+    def reconnects(self) -> int:
+        """Connections after the first."""
+        return max(self.connects - 1, 0)

@@ -137,7 +137,6 @@ class MemoryBus:
                 return
             self._generation += 1
             self.counters.connects += 1
-            self.counters.reconnects = self.counters.connects - 1
             channel.connected = True
             channel.inbox.put(Connected(self._generation, topology))
             for name in topology.consumes:

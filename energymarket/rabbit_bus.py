@@ -22,8 +22,9 @@ from pika.adapters.select_connection import IOLoop  # type: ignore[import-untype
 
 from energymarket.amqp_session import Session, Stamp
 from energymarket.amqp_tags import Batch
-from energymarket.amqp_topology import declare
-from energymarket.broker_trouble import ACCESS_REFUSED, NOT_ALLOWED, NOT_FOUND, Retries, innermost
+from energymarket.amqp_topology import MAX_PREFETCH, declare
+from energymarket.backoff import Backoff
+from energymarket.broker_trouble import ACCESS_REFUSED, NOT_ALLOWED, NOT_FOUND, Retries, facts
 from energymarket.bus import Connected, Disconnected, Returned, TopologyMaker
 from energymarket.bus_counters import BusCounters
 from energymarket.clock import Clock, SystemClock
@@ -35,6 +36,10 @@ from energymarket.telemetry import Log
 from energymarket.threaded_bus import Arrivals, ThreadedBus
 from energymarket.topology import Topology
 
+_CODES: Final[dict[type, int]] = {
+    exceptions.ProbableAuthenticationError: ACCESS_REFUSED,
+    exceptions.ProbableAccessDeniedError: NOT_ALLOWED,
+}
 _HANG_UP_S: Final = 0.4
 _MAX_WRITE_BYTES: Final = 64 * 1024
 
@@ -60,7 +65,9 @@ class RabbitBus(ThreadedBus):
         clock = clock or SystemClock()
         parameters = _parameters(url, name, app_id, options)
         stamp = Stamp(app_id, clock, spec.BasicProperties)
-        link = _Link(parameters, without_password(url), stamp, log, options, clock)
+        backoff = Backoff(options.first_retry_s, options.longest_retry_s)
+        retries = Retries(log, clock, without_password(url), backoff)
+        link = _Link(parameters, options, stamp, retries, log)
         super().__init__(link, link.inbox, link.counters, options.max_unconfirmed)
 
 
@@ -70,37 +77,29 @@ class _Link:
     def __init__(
         self,
         parameters: Any,
-        address: str,
-        stamp: Stamp,
-        log: Log,
         options: RabbitOptions,
-        clock: Clock,
+        stamp: Stamp,
+        retries: Retries,
+        log: Log,
     ) -> None:
         logging.getLogger("pika").setLevel(logging.CRITICAL)  # what it says is said here, once
         self.inbox: Arrivals = Inbox()
         self.counters = BusCounters()
         self.generation = 0
         self._parameters = parameters
-        self._address = address
         self._stamp = stamp
         self._log = log
         self._options = options
-        self._clock = clock
-        self._retries = Retries(
-            log, address, first_s=options.first_retry_s, longest_s=options.longest_retry_s
-        )
+        self._retries = retries
         self._loop: Any = None
         self._retry_timer: Any = None
         self._thread = threading.Thread(target=self._run, name="rabbit-bus", daemon=True)
         self._maker: TopologyMaker = Topology
         self._connection: _Connection | None = None
         self._session: Session | None = None
-        self._up_since_s = 0.0
         self._work: deque[Batch] = deque()
         self._scheduled = False
         self._stopping = False
-
-    # --------------------------------------------------------------------------- owner's thread
 
     @property
     def is_up(self) -> bool:
@@ -119,9 +118,7 @@ class _Link:
         self._loop.add_callback_threadsafe(self._shut_down)
         self._thread.join(timeout_s)
         if self._thread.is_alive():
-            self._log.warning("the connection did not close in time", broker=self._address)
-
-    # ------------------------------------------------------------------------------- connection
+            self._log.warning("the connection to the broker did not close in time")
 
     def _run(self) -> None:
         self._loop.add_callback_threadsafe(self._connect)
@@ -141,15 +138,16 @@ class _Link:
             on_close_callback=self._on_end,
             custom_ioloop=self._loop,
         )
-        connection.add_on_connection_blocked_callback(self._on_blocked)
-        connection.add_on_connection_unblocked_callback(self._on_unblocked)
+        retries = self._retries
+        connection.add_on_connection_blocked_callback(lambda _, f: retries.blocked(f.method.reason))
+        connection.add_on_connection_unblocked_callback(lambda _, __: retries.unblocked())
 
     def _on_end(self, connection: _Connection, error: Exception) -> None:
         """The connection could not be made, broke, or is closed."""
         if connection is not self._connection:
             return
         self._connection = None
-        code, reason = _facts(error)
+        code, reason = facts(error, _CODES)
         self._end_session(reason)
         if self._stopping:
             self._loop.stop()
@@ -162,13 +160,6 @@ class _Link:
         if self._retry_timer is not None:
             self._loop.remove_timeout(self._retry_timer)
         self._retry_timer = self._loop.call_later(self._retries.wait_s(), self._connect)
-
-    def _on_blocked(self, _connection: _Connection, frame: Any) -> None:
-        reason = frame.method.reason
-        self._log.warning("the broker has stopped reading", broker=self._address, reason=reason)
-
-    def _on_unblocked(self, _connection: _Connection, _frame: Any) -> None:
-        self._log.info("the broker reads again", broker=self._address)
 
     def _shut_down(self) -> None:
         self._stopping = True
@@ -195,32 +186,35 @@ class _Link:
             return
         session.end()
         self._lose_work()
-        self._retries.lost(self._clock.monotonic() - self._up_since_s)
+        self._retries.lost()
         if not self._stopping:
             self.inbox.put(Disconnected(reason))
 
-    # ---------------------------------------------------------------------------------- channel
-
     def _open_channel(self, connection: _Connection) -> None:
         if connection is self._connection and connection.is_open:
-            channel = connection.channel(on_open_callback=self._set_up)
+            channel = connection.channel(on_open_callback=self._on_channel_open)
             channel.add_on_close_callback(self._on_channel_closed)
+
+    def _on_channel_open(self, channel: Any) -> None:
+        # Not from within pika, which would take an error of the maker's for one of the network's.
+        self._loop.add_callback_threadsafe(partial(self._set_up, channel))
 
     def _set_up(self, channel: Any) -> None:
         """Asks for everything at once; the answer to the last question says that all is there."""
         topology = self._maker()
+        if not channel.is_open:
+            return
         channel.add_on_cancel_callback(self._on_cancelled)
         channel.add_on_return_callback(self._on_return)
         channel.confirm_delivery(self._on_confirm)
         declare(channel, topology)
         ready = partial(self._on_ready, channel, topology)
-        channel.basic_qos(prefetch_count=topology.prefetch, callback=ready)
+        prefetch = min(topology.prefetch, MAX_PREFETCH)
+        channel.basic_qos(prefetch_count=prefetch, callback=ready)
 
     def _on_ready(self, channel: Any, topology: Topology, _frame: Any) -> None:
         self.generation += 1
         self.counters.connects += 1
-        self.counters.reconnects = self.counters.connects - 1
-        self._up_since_s = self._clock.monotonic()
         self._retries.connected()
         session = Session(channel, self.generation, self.counters, self._stamp)
         self._session = session
@@ -233,7 +227,7 @@ class _Link:
         connection = self._connection
         if connection is None or not connection.is_open:
             return  # the connection's own end says why
-        code, reason = _facts(error)
+        code, reason = facts(error, _CODES)
         self._retries.failed(code, reason)
         if code == NOT_FOUND and self._session is None:
             retry = partial(self._open_channel, connection)
@@ -245,8 +239,6 @@ class _Link:
         queue = frame.method.consumer_tag
         self._log.warning("a queue was deleted; declaring it again", queue=queue)
         self._hang_up(f"queue {queue} was deleted")
-
-    # ---------------------------------------------------------------------------------- traffic
 
     def _on_message(
         self,
@@ -354,17 +346,3 @@ def _parameters(url: str, name: str, app_id: str, options: RabbitOptions) -> Any
     parameters.connection_attempts = 1
     parameters.client_properties = {"connection_name": name, "product": app_id}
     return parameters
-
-
-def _facts(error: BaseException) -> tuple[int, str]:
-    """AMQP's reply code (0: none) and the reason, out of pika's nested errors."""
-    error = innermost(error)
-    if isinstance(error, exceptions.ProbableAuthenticationError):
-        return ACCESS_REFUSED, "login refused"
-    if isinstance(error, exceptions.ProbableAccessDeniedError):
-        return NOT_ALLOWED, "virtual host refused"
-    if isinstance(error, exceptions.ConnectionClosed | exceptions.ChannelClosed):
-        return error.reply_code, error.reply_text
-    if isinstance(error, OSError) and error.strerror:
-        return 0, error.strerror
-    return 0, str(error) or type(error).__name__

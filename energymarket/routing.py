@@ -14,7 +14,11 @@ _MAX_REMEMBERED: Final = 10_000
 
 def key_matches(pattern: str, routing_key: str) -> bool:
     """Whether a topic pattern takes the key: ``*`` is one word, ``#`` any number of them."""
-    return _words_match(pattern.split("."), routing_key.split(".") if routing_key else [])
+    return _words_match(_words(pattern), _words(routing_key))
+
+
+def _words(key: str) -> list[str]:
+    return key.split(".") if key else []
 
 
 def _words_match(pattern: list[str], words: list[str]) -> bool:

@@ -4,42 +4,54 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
+import time
 from collections.abc import Callable
 
 from energymarket.bus import Bus
 from energymarket.clock import Clock
 from energymarket.errors import EnergyMarketError, SettingsError
 from energymarket.service import Service
+from energymarket.waker import Waker
 
 EXIT_FAILED = 1
 EXIT_WRONG_SETTING = 2
+EXIT_INTERRUPTED = 128 + signal.SIGINT  # as a shell reports it
 _LONGEST_WAIT_S = 1.0
 
 
 class StopRequest:
-    """Set by SIGTERM or SIGINT; wakes the loop so that it ends at once."""
+    """Set by SIGTERM or SIGINT; wakes the loop so that it ends at once.
+
+    A signal's handler runs between any two steps of the main thread, so nothing here takes a lock
+    that the main thread may hold just then (``threading.Event`` would).
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._requested = False
+        self._waker = Waker()
         self._wakers: list[Callable[[], None]] = []
 
     def on_request(self, wake: Callable[[], None]) -> None:
-        """Has ``wake`` called when the stop is requested."""
+        """Has ``wake`` called when the stop is requested; safe in a signal handler it must be."""
         self._wakers.append(wake)
 
     def request(self) -> None:
-        self._event.set()
+        """Asks for the stop; any thread or signal handler may."""
+        self._requested = True
+        self._waker.set()
         for wake in self._wakers:
             wake()
 
     @property
     def requested(self) -> bool:
-        return self._event.is_set()
+        return self._requested
 
     def wait(self, timeout_s: float) -> bool:
-        """Sleeps up to ``timeout_s``; True as soon as the stop is requested."""
-        return self._event.wait(timeout_s)
+        """Sleeps up to ``timeout_s``; True as soon as the stop is requested. One thread waits."""
+        deadline_s = time.monotonic() + timeout_s
+        while not self._requested and (left_s := deadline_s - time.monotonic()) > 0:
+            self._waker.wait(left_s)
+        return self._requested
 
     def listen_to_signals(self) -> None:
         """SIGTERM and SIGINT request the stop."""
@@ -50,8 +62,8 @@ class StopRequest:
 def run_service(service: Service, bus: Bus, clock: Clock, stop: StopRequest) -> None:
     """Calls ``service`` until it has finished or a stop is requested, then stops it."""
     stop.on_request(bus.wake)
-    service.start()
     try:
+        service.start()
         while not (stop.requested or service.finished):
             due = service.act()
             wait_s = _LONGEST_WAIT_S if due is None else due - clock.monotonic()
@@ -70,3 +82,5 @@ def main(run: Callable[[], None]) -> None:
     except EnergyMarketError as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:  # before the signals were listened to
+        sys.exit(EXIT_INTERRUPTED)

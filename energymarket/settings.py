@@ -7,26 +7,53 @@ names the variable, its value and what is allowed.
 from __future__ import annotations
 
 import socket
-from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from energymarket.errors import SettingsError
 
 PREFIX = "ENERGYMARKET_"
-_HIDDEN = ("URL", "TOKEN", "PASSWORD")
+HIDDEN: Final = "…"
+_SECRET = ("TOKEN", "PASSWORD", "SECRET")
+_LARGEST_PORT: Final = 65_535
+_LONGEST_SHOWN: Final = 100
 
 
 def _url_with(*schemes: str) -> Any:
     def check(value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in schemes or not parts.hostname:
-            raise ValueError(f"a URL that begins with {' or '.join(s + '://' for s in schemes)}")
+        parts = _well_formed(value)
+        place = parts and (parts.path if parts.scheme == "unix" else parts.hostname)
+        if not parts or parts.scheme not in schemes or not place:
+            begin = " or ".join(f"{scheme}://" for scheme in schemes)
+            raise ValueError(
+                f"a URL that begins with {begin}, names a host, and has / ? # @ in a password as "
+                "%2F %3F %23 %40"
+            )
         return value
 
     return AfterValidator(check)
+
+
+def _well_formed(url: str) -> SplitResult | None:
+    """The parts of a URL that means what it seems to; None for anything else.
+
+    A password with an unescaped ``/``, ``?`` or ``#`` cuts the URL short and leaves its ``@`` (and
+    the rest of the password) behind in a part that one would show.
+    """
+    try:
+        parts = urlsplit(url)
+        if (parts.port or 0) > _LARGEST_PORT:
+            return None
+    except ValueError:  # no IPv6 address, or a port that is no number
+        return None
+    begins = parts.scheme and url[len(parts.scheme) :].startswith("://")
+    whole = "@" not in parts.path + parts.query + parts.fragment
+    return parts if begins and (parts.netloc or parts.path) and whole else None
 
 
 AmqpUrl = Annotated[str, _url_with("amqp", "amqps")]
@@ -58,23 +85,86 @@ def load(settings_type: type[SettingsT]) -> SettingsT:
     try:
         return settings_type()
     except ValidationError as error:
-        raise SettingsError(explain(error)) from error
+        # Not chained: pydantic's own text shows the value, and that may be a password.
+        raise SettingsError(explain(error, settings_type)) from None
 
 
-def explain(error: ValidationError) -> str:
+def explain(error: ValidationError, settings_type: type[Settings]) -> str:
     """One sentence for the first wrong setting: variable, value, what is allowed."""
     first = error.errors(include_url=False)[0]
-    variable = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-    value = "…" if variable.endswith(_HIDDEN) else repr(first["input"])
-    allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"{variable} is {value}; it must be {allowed}."
+    name = str(first["loc"][0])
+    variable = PREFIX + name.upper()
+    field = settings_type.model_fields[name]
+    allowed = _allowed(field) or first["msg"].removeprefix("Value error, ")
+    if field.default is None:
+        allowed += ", or unset"
+    return f"{variable} is {_shown(variable, str(first['input']))}; it must be {allowed}."
+
+
+def _shown(variable: str, value: str) -> str:
+    """The value as it may be printed: no password, no token."""
+    if variable.endswith(_SECRET):
+        return HIDDEN
+    if variable.endswith("URL"):
+        shown = without_password(value)
+        return shown if shown == HIDDEN else repr(shown)
+    return repr(value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "…")
+
+
+def _allowed(field: FieldInfo) -> str:
+    """What a field takes, read off its type; empty when only its own check can say."""
+    kind = field.annotation
+    if choices := [str(choice) for choice in get_args(kind) if isinstance(choice, str)]:
+        return f"one of {', '.join(choices)}"
+    kinds = get_args(kind) or (kind,)
+    if int in kinds:
+        return "a whole number" + _range(field.metadata)
+    if float in kinds:
+        return "a number" + _range(field.metadata)
+    return _text(field.metadata)
+
+
+def _range(metadata: Iterable[Any]) -> str:
+    """`` from 1 to 9``, or what there is of it."""
+    limits = {
+        name: value
+        for limit in metadata
+        for name in ("ge", "gt", "le", "lt")
+        if (value := getattr(limit, name, None)) is not None
+    }
+    if {"ge", "le"} <= set(limits):
+        return f" from {limits['ge']} to {limits['le']}"
+    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    said = [f"{words[name]} {value}" for name, value in limits.items()]
+    return f", {' and '.join(said)}" if said else ""
+
+
+def _text(metadata: Iterable[Any]) -> str:
+    said = []
+    for limit in metadata:
+        if shortest := getattr(limit, "min_length", None):
+            said.append(f"of at least {_characters(shortest)}")
+        if longest := getattr(limit, "max_length", None):
+            said.append(f"of at most {_characters(longest)}")
+        if pattern := getattr(limit, "pattern", None):
+            said.append(f"of the form {pattern}")
+    return f"a text {', '.join(said)}" if said else ""
+
+
+def _characters(count: int) -> str:
+    return f"{count} character{'s' if count != 1 else ''}"
 
 
 def without_password(url: str) -> str:
-    """``url`` as it may stand in a log: scheme, host, port and path only."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+    """``url`` as it may stand in a log: scheme, host, port and path only.
+
+    One of which that cannot be told for certain is not shown at all.
+    """
+    parts = _well_formed(url)
+    if parts is None:
+        return HIDDEN
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def instance_id(setting: str, fallback: str) -> str:

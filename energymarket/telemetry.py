@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
 import sys
 from typing import Any, TextIO
@@ -19,7 +21,7 @@ class _TextLine:
         time = str(event.pop("time"))[11:19]
         service = event.pop("service", "-")
         level = event.pop("level")
-        text = event.pop("event")
+        text = _on_one_line(str(event.pop("event")))
         marker = "" if level in ("info", "debug") else f"{level.upper()} "
         trace = event.pop("exception", None)
         rest = "".join(f" {name}={_plain(value)}" for name, value in event.items())
@@ -27,13 +29,23 @@ class _TextLine:
         return f"{line}\n{trace}" if trace else line
 
 
+def _on_one_line(text: str) -> str:
+    """What comes from outside may hold a line break, and must not pass for a line of ours."""
+    return text if text.isprintable() else json.dumps(text)[1:-1]
+
+
 def _plain(value: Any) -> str:
+    """The value as it is, in quotes where one could not see otherwise where it ends."""
     text = str(value)
-    return f'"{text}"' if " " in text else text
+    ends_by_itself = text and text.isprintable() and not set(' "=').intersection(text)
+    return text if ends_by_itself else json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def configure(service: str, *, level: str, form: str, stream: TextIO | None = None) -> Log:
     """Sets up logging for this process and returns the service's logger."""
+    out = sys.stdout if stream is None else stream
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")  # a terminal without umlauts stops no service
     renderer: Any = structlog.processors.JSONRenderer() if form == "json" else _TextLine()
     structlog.configure(
         processors=[
@@ -45,7 +57,7 @@ def configure(service: str, *, level: str, form: str, stream: TextIO | None = No
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.WriteLoggerFactory(file=stream or sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.CRITICAL, force=True)  # drivers speak through their adapters

@@ -90,7 +90,9 @@ class ThreadedBus:
     ) -> None:
         self._check_open()
         messages = [_outgoing(publication) for publication in publications]
-        if not self._link.is_up or (messages and self._unconfirmed() >= self._max_unconfirmed):
+        if not self._link.is_up:
+            self.counters.dropped += len(messages)
+        elif messages and self._unconfirmed() >= self._max_unconfirmed:
             self.counters.dropped += len(messages)
             self._link.submit(Batch((), then_acknowledge, failed=True))
         else:
@@ -99,7 +101,7 @@ class ThreadedBus:
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         self._check_open()
-        if deliveries:
+        if deliveries and self._link.is_up:
             self._link.submit(Batch((), deliveries))
 
     def dead_letter(self, delivery: Delivery, reason: str) -> None:

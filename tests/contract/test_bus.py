@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from energymarket.bus import BusEvent, Connected, Publication, Returned
+from energymarket.bus import BusEvent, Connected, Delivery, Publication, Returned
 from energymarket.codec import MAX_BODY_BYTES, encode
 from energymarket.errors import BusClosed
 from energymarket.topology import (
@@ -376,6 +376,33 @@ def test_publishing_nothing_acknowledges_at_once(world: World) -> None:
     world.cut(bus)
 
     assert numbers(after_a_cut(bus, 1)) == [2]
+
+
+def test_every_question_is_answered_however_often_connections_break(world: World) -> None:
+    post = Post(world, queue_kind="quorum", prefetch=20)
+    replies = Post(world, queue_kind="quorum")
+    asker, market = world.bus(), world.bus()
+    opened(market, post.topology)
+    opened(asker, replies.topology)
+    asker.publish(post.messages(*range(100)))
+    answered: set[int] = set()
+    cuts = rounds = 0
+
+    while len(answered) < 100 or cuts < 10:
+        questions = [event for event in market.poll(0.01) if isinstance(event, Delivery)]
+        market.publish(replies.messages(*numbers(questions)), then_acknowledge=questions)
+        for event in asker.poll(0.01):
+            if isinstance(event, Delivery):
+                answered.add(message_number(event))
+                asker.acknowledge([event])
+            elif isinstance(event, Connected):
+                asker.publish(post.messages(*(n for n in range(100) if n not in answered)))
+        rounds += 1
+        if rounds % 3 == 0 and cuts < 10:
+            world.cut(asker if cuts % 2 else market)
+            cuts += 1
+
+    assert answered == set(range(100))
 
 
 # ------------------------------------------------------------------------------ what goes astray

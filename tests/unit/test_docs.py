@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import io
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
 import pytest
 import structlog
 import typer.main
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
-from energymarket import codec, runtime, telemetry, topology, weather_store
+from energymarket import runtime, telemetry, topology, weather_store
 from energymarket.errors import SettingsError
 from energymarket.messages import MESSAGE_TYPES, EventStart, LiveEvent, Message
 from energymarket.policies import Policy
@@ -53,12 +52,10 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 Row = dict[str, str]
 
-# ---------------------------------------------------------------------------- reading a document
-
 
 @dataclass
 class Section:
-    """What stands between two headings; tables by column name, code without its fences."""
+    """What stands between two headings; tables by column, code with its language."""
 
     text: str = ""
     tables: list[list[Row]] = field(default_factory=list)
@@ -79,60 +76,54 @@ def sections(path: Path) -> dict[str, Section]:
             if language is not None:
                 section.code.append((language, ""))
         elif language is not None:
-            section.code[-1] = (language, section.code[-1][1] + line + "\n")
+            section.code[-1] = (language, f"{section.code[-1][1]}{line}\n")
         elif heading := re.fullmatch(r"#+ (.+)", line):
             assert heading[1] not in found, f"two sections {heading[1]} in {path.name}"
             section = found[heading[1]] = Section()
         elif line.startswith("|"):
-            cells = [
-                cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]
-            ]
+            cells = [c.strip().replace("\\|", "|") for c in re.split(r"(?<!\\)\|", line)[1:-1]]
             if header is None:
                 header = cells
                 section.tables.append([])
             elif set("".join(cells)) != {"-"}:
                 section.tables[-1].append(dict(zip(header, cells, strict=True)))
-            section.text += line + "\n"
             continue
         else:
-            section.text += line + "\n"
+            section.text += f"{line}\n"
         header = None
     return found
 
 
-def named(text: str) -> list[str]:
-    """What stands in backticks."""
+def coded(text: str) -> list[str]:
     return re.findall(r"`([^`]+)`", text)
 
 
 def rows(path: Path, title: str, table: int = 0) -> dict[str, Row]:
-    """The rows of a table by the name in their first cell, which stands once."""
-    found = {
-        next(iter(row.values())).strip("`"): row for row in sections(path)[title].tables[table]
-    }
-    assert len(found) == len(sections(path)[title].tables[table])
+    """The rows of a table by what their first cells name, each of them once."""
+    found: dict[str, Row] = {}
+    for row in sections(path)[title].tables[table]:
+        first = next(iter(row.values()))
+        name = coded(first)[0] if "`" in first else first
+        assert name not in found, f"{name} stands twice in {title}"
+        found[name] = row
     return found
 
 
-# ------------------------------------------------------------------------------ commands, settings
-
-
-def in_words(value: object) -> str:
-    """How the documents write a default."""
-    words = {"None": "unset", "False": "off", "": "empty"}
-    return words.get(str(value), str(value))
+WORDS = {"None": "unset", "False": "off", "": "empty"}
+SETTINGS = (Settings, MarketSettings, HomeSettings, WeatherSettings, ExternalSettings)
 
 
 def test_every_command_and_every_option_stands_with_its_default() -> None:
     commands: dict[str, Any] = vars(typer.main.get_command(cli.app))["commands"]
-    assert {f"energymarket {name}" for name in commands} <= set(rows(INTERFACES, "Commands"))
+    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    words = {" ".join(command.split()[:2]) for command in rows(INTERFACES, "Commands")}
+    assert words >= {f"energymarket {name}" for name in commands}
+    assert {word for word in words if "make" in word} == {f"make {name}" for name in targets}
     said = rows(INTERFACES, "Commands", 1)
     assert {name: row["default"].strip("`") for name, row in said.items()} == {
-        option.opts[-1]: in_words(option.default) for option in commands["run"].params
+        option.opts[-1]: WORDS.get(str(option.default), str(option.default))
+        for option in commands["run"].params
     }
-
-
-SETTINGS = (Settings, MarketSettings, HomeSettings, WeatherSettings, ExternalSettings)
 
 
 @pytest.mark.parametrize("kind", SETTINGS, ids=lambda kind: kind.__name__)
@@ -143,7 +134,7 @@ def test_every_setting_stands_with_its_default_and_with_what_is_allowed(
     said = rows(INTERFACES, "Settings", SETTINGS.index(kind))
     inherited = set() if kind is Settings else set(Settings.model_fields)
     assert {name: row["default"].strip("`") for name, row in said.items()} == {
-        PREFIX + name.upper(): in_words(setting.default)
+        PREFIX + name.upper(): WORDS.get(str(setting.default), str(setting.default))
         for name, setting in kind.model_fields.items()
         if name not in inherited
     }
@@ -152,7 +143,7 @@ def test_every_setting_stands_with_its_default_and_with_what_is_allowed(
 
 
 def allowed(kind: type[Settings], variable: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What the error of a wrong value says, for a value that no setting takes."""
+    """What the error about a wrong value says; most settings take none of these."""
     for wrong in ("\n", "", "x" * 5_000):
         with monkeypatch.context() as patched:
             patched.setenv(variable, wrong)
@@ -163,81 +154,80 @@ def allowed(kind: type[Settings], variable: str, monkeypatch: pytest.MonkeyPatch
     return "any text"
 
 
-# ------------------------------------------------------------------------------- broker, messages
+PARTS: dict[str, type[msgspec.Struct]] = {"TickOpened": LiveEvent, "Bulletin": EventStart}
+"""What some messages hold lists of, which then has the second table of their section."""
 
 
 @pytest.mark.parametrize("message_type", MESSAGE_TYPES, ids=lambda kind: kind.__name__)
-def test_every_message_stands_with_its_fields_and_its_golden_example(
+def test_every_message_stands_with_its_fields_their_ranges_and_its_golden_example(
     message_type: type[Message],
 ) -> None:
-    section = sections(INTERFACES)[message_type.__name__]
-    parts: dict[str, type[msgspec.Struct]] = {"TickOpened": LiveEvent, "Bulletin": EventStart}
-    part = parts.get(message_type.__name__)
-    for struct, table in zip((message_type, part) if part else (message_type,), section.tables):
-        fields = [name for name in struct.__struct_fields__ if name != "version"]
-        assert [row["field"].strip("`") for row in table] == fields
-    assert section.json() == [json.loads(golden_file(message_type).read_bytes())]
+    name = message_type.__name__
+    structs = [message_type, *([PARTS[name]] if name in PARTS else [])]
+    assert len(sections(INTERFACES)[name].tables) == len(structs)
+    for table, struct in enumerate(structs):
+        said = rows(INTERFACES, name, table)
+        assert list(said) == [each for each in struct.__struct_fields__ if each != "version"]
+        schema = msgspec.json.schema(struct)["$defs"][struct.__name__]["properties"]
+        for each, row in said.items():
+            limits = schema[each].get("items", schema[each])
+            found = limits.get("minimum"), limits.get("maximum")
+            assert integer_range(row["kind"]) == found, f"{each} of {name}"
+    assert sections(INTERFACES)[name].json() == [json.loads(golden_file(message_type).read_bytes())]
+
+
+def integer_range(kind: str) -> tuple[int | None, int | None]:
+    """The range of a kind of values, which its cell or the table of kinds gives in words."""
+    kind = re.sub("^(column|list): ", "", kind).partition(",")[0]
+    words = rows(INTERFACES, "Messages").get(kind, {}).get("is", kind)
+    numbers = re.match(r"integer from (-?[\d^* ]+) to ([\d^* -]+)", words)
+    low, high = (eval(n.replace("^", "**")) for n in numbers.groups()) if numbers else (None, None)
+    return low, high
 
 
 def test_every_reason_of_a_refusal_stands() -> None:
-    said = [code for table in (0, 1) for code in rows(INTERFACES, "Refusals", table)]
-    pattern = (
-        r"(?:Refusal\(|_dead_letter\(\s*delivery, |MessageRefused\(|= \(|refusal or \(\s*)"
-        r'"([a-z]+_?[a-z_]*)"'
+    given = re.compile(
+        r"(?:Refusal\(|_dead_letter\(\s*delivery, |MessageRefused\(|^_[A-Z_]+ = \(|refusal or \()"
+        r'\s*"(\w+)"',
+        re.MULTILINE,
     )
-    sources = [*ROOT.glob("energymarket/**/*.py"), *ROOT.glob("services/market/**/*.py")]
-    given = {reason for path in sources for reason in re.findall(pattern, path.read_text())}
-    assert {reason.partition("`")[0] for reason in said} == given
+    files = ("services/market/front_desk.py", "services/market/domain/order_book.py")
+    kernel = ("energymarket/codec.py", "energymarket/listening.py")
+    reasons = {
+        found for file in files + kernel for found in given.findall((ROOT / file).read_text())
+    }
+    assert {name for table in (0, 1) for name in rows(INTERFACES, "Refusals", table)} == reasons
 
 
-TOPOLOGIES = (
+MADE = (
     topology.market_topology(1_000),
     topology.fleet_topology("FLEET"),
-    topology.listener_topology("weather", "KEY"),
-    topology.listener_topology("external", "KEY"),
+    *(topology.listener_topology(name, "KEY") for name in ("weather", "external")),
 )
 
 
-def test_every_exchange_stands_with_its_type() -> None:
+def test_every_exchange_queue_and_binding_stands() -> None:
     """R25."""
-    said = {name: row["type"] for name, row in rows(INTERFACES, "RabbitMQ").items()}
-    assert said == {each.name: each.kind for made in TOPOLOGIES for each in made.exchanges}
+    exchanges, queues, bindings, _ = (
+        [[cell.strip("`") for cell in row.values()] for row in table]
+        for table in sections(INTERFACES)["RabbitMQ"].tables
+    )
+    assert [row[:2] for row in exchanges] == [[e.name, e.kind] for t in MADE for e in t.exchanges]
+    assert [row[:4] for row in queues] == [queue_in_words(q) for t in MADE for q in t.queues]
+    assert bindings == [[b.exchange, b.queue, b.routing_key] for t in MADE for b in t.bindings]
 
 
-def test_every_queue_stands_with_its_kind_its_limit_and_what_happens_at_it() -> None:
-    def kind(queue: topology.Queue) -> str:
-        words = {
-            "quorum": f"quorum, delivery limit {queue.delivery_limit}",
-            "exclusive": "classic, exclusive",
-        }
-        return words.get(queue.kind, queue.kind)
-
-    def when_full(queue: topology.Queue) -> str:
-        if queue.reject_when_full:
-            return "refuses the newest"
-        dead = ", into the dead letters" if queue.dead_letter_exchange else ""
-        return "drops the oldest" + dead
-
-    said = {
-        name: (row["kind"], row["at most"], row["when full"].partition(" (")[0])
-        for name, row in rows(INTERFACES, "RabbitMQ", 1).items()
-    }
-    assert said == {
-        queue.name: (kind(queue), str(queue.max_length), when_full(queue))
-        for made in TOPOLOGIES
-        for queue in made.queues
-    }
-
-
-def test_every_binding_stands() -> None:
-    table = sections(INTERFACES)["RabbitMQ"].tables[2]
-    said = sorted(tuple(cell.strip("`") for cell in row.values()) for row in table)
-    bindings = (binding for made in TOPOLOGIES for binding in made.bindings)
-    assert said == sorted((b.exchange, b.queue, b.routing_key) for b in bindings)
+def queue_in_words(queue: topology.Queue) -> list[str]:
+    quorum = f"quorum, delivery limit {queue.delivery_limit}"
+    kind = {"quorum": quorum, "exclusive": "classic, exclusive"}.get(queue.kind, queue.kind)
+    when_full = "refuses the newest" if queue.reject_when_full else "drops the oldest"
+    if queue.dead_letter_exchange and not queue.reject_when_full:
+        when_full += ", into the dead letters"
+    return [queue.name, kind, f"{queue.max_length:,}", when_full]
 
 
 def test_every_permission_stands() -> None:
-    names = {each.name for made in TOPOLOGIES for each in (*made.exchanges, *made.queues)}
+    names = [*rows(INTERFACES, "RabbitMQ"), *rows(INTERFACES, "RabbitMQ", 1)]
     given = json.loads((ROOT / "deploy/rabbitmq/definitions.json.template").read_text())
     said = rows(INTERFACES, "RabbitMQ", 3)
     columns = {"configure": "may declare", "write": "may write to", "read": "may read from"}
@@ -245,53 +235,11 @@ def test_every_permission_stands() -> None:
     for permission in given["permissions"]:
         for kind, column in columns.items():
             covered = {re.sub("FLEET|KEY", "*", n) for n in names if re.match(permission[kind], n)}
-            assert set(named(said[permission["user"]][column])) == covered, (permission, kind)
+            assert set(coded(said[permission["user"]][column])) == covered, (permission, kind)
 
 
-def test_every_key_in_redis_stands() -> None:
-    keys = {weather_store.CURRENT_KEY, weather_store.TICKS_KEY, weather_store.RUN_KEY}
-    assert set(rows(INTERFACES, "Redis")) == keys
-
-
-# ------------------------------------------------------------------------ REST, metrics, log lines
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[EmbeddedRun]:
-    """The run that the answers in the document are from: 7 homes, 40 ticks, one event started."""
-    tempo = Tempo(tick_s=0, deadline_s=0, start_homes=7, max_ticks=40)
-    log = telemetry.configure("test", level="error", form="text")
-    run = EmbeddedRun(WorldPlan(homes=7, tempo=tempo), log=log)
-    run.start()
-    while not run.finished:
-        run.rest_until(run.step())
-    strike = EventStart(name="strike", coefficient_neur_per_wh=30_000, ttl_ticks=12)
-    run.market.commands.submit(lambda: run.market.start_event(strike))
-    run.market.act()
-    yield run
-    run.stop()
-
-
-@pytest.fixture(scope="module")
-def app(world: EmbeddedRun) -> FastAPI:
-    return create_app(world.market, token="a token")
-
-
-def test_every_call_stands_with_all_its_parameters(app: FastAPI) -> None:
-    document = app.openapi()
-    calls = {
-        f"{m.upper()} {p}": call
-        for p, item in document["paths"].items()
-        for m, call in item.items()
-    }
-    assert {
-        title for title in sections(INTERFACES) if title.split()[0].isupper() and "/" in title
-    } == set(calls)
-    for title, call in calls.items():
-        for parameter in call.get("parameters", ()):
-            assert parameter["name"] in named(sections(INTERFACES)[title].text), (title, parameter)
-
-
+TEMPO = Tempo(tick_s=0, deadline_s=0, start_homes=7, max_ticks=40)
+PLAN = WorldPlan(homes=7, fleets=7, tempo=TEMPO)
 ASKED = {
     "GET /prices": "/prices?limit=1",
     "GET /prices/{tick}": "/prices/40",
@@ -306,26 +254,43 @@ DIFFERS = {"run", "at", "epoch", "since_tick", "ticks_checked", "settings", "ver
 """What another run, another day or another machine has other values of."""
 
 
-def test_every_answer_in_the_document_is_what_is_answered(app: FastAPI) -> None:
-    async def ask(path: str) -> Any:
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://market") as client:
-            return (await client.get(path)).json()
+@pytest.fixture(scope="module")
+def app() -> Iterator[FastAPI]:
+    """The run that the answers in the document are from, with one event started at its end."""
+    run = EmbeddedRun(PLAN, log=telemetry.configure("test", level="error", form="text"))
+    run.start()
+    while not run.finished:
+        run.rest_until(run.step())
+    strike = EventStart(name="strike", coefficient_neur_per_wh=30_000, ttl_ticks=12)
+    run.market.commands.submit(lambda: run.market.start_event(strike))
+    run.market.act()
+    yield create_app(run.market, token="a token")
+    run.stop()
 
+
+def test_every_call_stands_with_all_its_parameters(app: FastAPI) -> None:
+    paths = app.openapi()["paths"]
+    calls = {f"{m.upper()} {path}": call for path in paths for m, call in paths[path].items()}
+    assert {title for title in sections(INTERFACES) if re.match("[A-Z]+ /", title)} == set(calls)
+    for title, call in calls.items():
+        said = {name.lower() for name in coded(sections(INTERFACES)[title].text)}
+        assert said >= {each["name"] for each in call.get("parameters", ())}, title
+
+
+def test_every_answer_in_the_document_is_what_is_answered(app: FastAPI) -> None:
+    client = TestClient(app)
     shown = {title: section.json() for title, section in sections(INTERFACES).items()}
-    titles = [t for t in shown if shown[t] and (t.startswith("GET /") or t in ASKED)]
-    assert len(titles) > len(ASKED)
-    for title in titles:
-        answer = asyncio.run(ask(ASKED.get(title, title.removeprefix("GET "))))
-        (said,) = shown[title]
-        assert list(faults(said, answer, title)) == []
+    assert shown["POST /events"][1:] == shown["GET /events"][0]["coming"]
+    for title in {t for t in shown if t.startswith("GET /") and shown[t]} | set(ASKED):
+        true = client.get(ASKED.get(title, title.removeprefix("GET "))).json()
+        assert list(faults(shown[title][0], true, title)) == []
 
 
 def faults(said: Any, true: Any, where: str) -> Iterator[str]:
     """Where a shown answer differs from the true one; a long list may be cut short."""
     if isinstance(said, dict) and isinstance(true, dict):
         if set(said) != set(true):
-            yield f"{where} has {sorted(said)}, not {sorted(true)}"
+            yield f"{where} has {sorted(true)}, not {sorted(said)}"
         for name in set(said) & set(true) - DIFFERS:
             yield from faults(said[name], true[name], f"{where}.{name}")
     elif isinstance(said, list) and isinstance(true, list) and bool(said) == bool(true):
@@ -335,189 +300,139 @@ def faults(said: Any, true: Any, where: str) -> Iterator[str]:
         yield f"{where} is {true}, not {said}"
 
 
-def test_every_metric_stands_with_its_type() -> None:
-    registries = (MarketMetrics().registry, ApiMetrics().registry)
-    assert {
-        n: row["type, labels"].partition(",")[0] for n, row in rows(INTERFACES, "Metrics").items()
-    } == {
+def test_every_metric_every_exit_code_and_every_key_in_redis_stands() -> None:
+    table = rows(INTERFACES, "Metrics")
+    assert {name: row["type, labels"].partition(",")[0] for name, row in table.items()} == {
         family.name + ("_total" if family.type == "counter" else ""): family.type
-        for registry in registries
+        for registry in (MarketMetrics().registry, ApiMetrics().registry)
         for family in registry.collect()
     }
-
-
-def test_every_exit_code_stands() -> None:
     codes = {0, runtime.EXIT_FAILED, runtime.EXIT_WRONG_SETTING, runtime.EXIT_INTERRUPTED}
     assert {int(code) for code in rows(INTERFACES, "Exit codes")} == codes
+    keys = {weather_store.CURRENT_KEY, weather_store.TICKS_KEY, weather_store.RUN_KEY}
+    assert set(rows(INTERFACES, "Redis")) == keys
 
 
 def test_every_log_line_in_the_document_is_what_is_logged() -> None:
     """R22."""
     out = io.StringIO()
-    tempo = Tempo(tick_s=0, deadline_s=0, start_homes=7, max_ticks=2)
     log = telemetry.configure("test", level="info", form="text", stream=out)
     try:
-        EmbeddedRun(WorldPlan(homes=7, fleets=7, tempo=tempo), log=log).run_to_end()
+        EmbeddedRun(PLAN, log=log).run_to_end()
     finally:
         structlog.reset_defaults()
-    after_the_time = slice(len("13:43:41"), None)
-    logged = {line[after_the_time] for line in out.getvalue().splitlines()}
-    (lines,) = [
-        body for language, body in sections(INTERFACES)["Log lines"].code if language == "text"
-    ]
-    for line in lines.splitlines():
-        assert line[after_the_time] in logged
-
-
-# -------------------------------------------------------------------------- what the code computes
-
-
-def wh(table: dict[str, Row], column: str) -> list[int]:
-    return [int(row[column]) for row in table.values()]
-
-
-@pytest.mark.parametrize("title", ["too little to give", "more than anybody needs"])
-def test_a_worked_example_is_what_the_code_gives(title: str) -> None:
-    section = f"Worked example: {title}"
-    text = " ".join(sections(ARCHITECTURE)[section].text.split())
-    start = re.match(
-        r"Tick (\d+) of seed (\d+), price ([\d.]+) EUR/kWh, ([\d.]+) degrees, "
-        r"(?:credit limit (\d+) EUR|no credit limit), (?:`(\w+)` at ([\d.]+) EUR/kWh|no event) alive",
-        text,
-    )
-    assert start
-    tick, seed, price, degrees, limit, event, coefficient = start.groups()
-    orders, said, terms = (rows(ARCHITECTURE, section, number) for number in range(3))
-    labels = {policy.label: int(policy) for policy in Policy}
-    homes = [int(home) for home in orders]
-    money = [int(row["balance, EUR"]) * NEUR_IN_EUR for row in orders.values()]
-    roster = Roster(homes, wh(orders, "stock"), money)
-    columns = OrderColumns(
-        [labels[row["policy"].strip("`")] for row in orders.values()],
-        *(wh(orders, name) for name in ("amount", "produced", "consumed", "capacity")),
-    )
-    price_neur_per_wh = neur_per_wh(price)
-    outcome = settle(
-        roster,
-        columns,
-        price_neur_per_wh=price_neur_per_wh,
-        seed=int(seed),
-        tick=int(tick),
-        credit=CreditRule(int(limit) * NEUR_IN_EUR if limit else None),
-    )
-    for name in ("given", "received", "sold", "bought", "unserved", "spilled"):
-        assert wh(said, name) == getattr(outcome, f"{name}_wh"), name
-    assert wh(said, "stock after") == outcome.stock_wh
-    paid = [before - after for before, after in zip(money, outcome.balance_neur, strict=True)]
-    assert [Decimal(row["pays, EUR"]) * NEUR_IN_EUR for row in said.values()] == paid
-    gifts = [
-        (int(a), int(b), int(c)) for a, c, b in re.findall(r"(\d+) gave (\d+) Wh to (\d+)", text)
-    ]
-    assert gifts == outcome.gifts(homes)
-    live = (
-        [LiveEvent(name=event, coefficient_neur_per_wh=neur_per_wh(coefficient), remaining_ticks=1)]
-        if event
-        else []
-    )
-    temperature_mdeg = int(Decimal(degrees) * MDEG_IN_DEGREE)
-    total, made = next_price(
-        Normalised(),
-        MarketOutcome(
-            price_neur_per_wh,
-            temperature_mdeg,
-            len(homes),
-            sum(outcome.bought_wh),
-            sum(outcome.sold_wh),
-            live,
-        ),
-    )
-    assert {name: neur_per_wh(row["EUR/kWh"]) for name, row in terms.items()} == {
-        **dict(made),
-        "sum": total,
-    }
+    logged = {line.partition(" ")[2] for line in out.getvalue().splitlines()}
+    (said,) = (body for name, body in sections(INTERFACES)["Log lines"].code if name == "text")
+    assert {line.partition(" ")[2] for line in said.splitlines()} <= logged
 
 
 def neur_per_wh(eur_per_kwh: str) -> int:
     return int(Decimal(eur_per_kwh) * NEUR_PER_WH_IN_EUR_PER_KWH)
 
 
-def test_the_constants_of_the_price_models_are_those_of_the_code() -> None:
-    table = rows(ARCHITECTURE, "The price", 1)
+@pytest.mark.parametrize("title", ["too little to give", "more than anybody needs"])
+def test_a_worked_example_is_what_the_code_gives(title: str) -> None:
+    section = f"Worked example: {title}"
+    text = " ".join(sections(ARCHITECTURE)[section].text.split())
+    begin = re.match(
+        r"Tick (\d+) of seed (\d+), price ([\d.]+) EUR/kWh, ([\d.]+) degrees, "
+        r"(?:credit limit (\d+) EUR|no credit limit), "
+        r"(?:`(\w+)` at ([\d.]+) EUR/kWh|no event) alive",
+        text,
+    )
+    assert begin
+    tick, seed, price, degrees, limit, event, coefficient = begin.groups()
+    orders, said, terms = (rows(ARCHITECTURE, section, table) for table in range(3))
+    homes = [int(home) for home in orders]
+    money = [int(row["balance, EUR"]) * NEUR_IN_EUR for row in orders.values()]
+    policies = [int(Policy[row["policy"].strip("`").upper()]) for row in orders.values()]
+
+    def column(table: dict[str, Row], name: str) -> list[int]:
+        return [int(row[name]) for row in table.values()]
+
+    numbers = (column(orders, name) for name in ("amount", "produced", "consumed", "capacity"))
+    out = settle(
+        Roster(homes, column(orders, "stock"), money),
+        OrderColumns(policies, *numbers),
+        price_neur_per_wh=neur_per_wh(price),
+        seed=int(seed),
+        tick=int(tick),
+        credit=CreditRule(int(limit) * NEUR_IN_EUR if limit else None),
+    )
+    for name in ("given", "received", "sold", "bought", "unserved", "spilled"):
+        assert column(said, name) == getattr(out, f"{name}_wh"), name
+    assert column(said, "stock after") == out.stock_wh
+    paid = [before - after for before, after in zip(money, out.balance_neur, strict=True)]
+    assert [Decimal(row["pays, EUR"]) * NEUR_IN_EUR for row in said.values()] == paid
+    gifts = re.findall(r"(\d+) gave (\d+) Wh to (\d+)", text)
+    assert [(int(giver), int(taker), int(wh)) for giver, wh, taker in gifts] == out.gifts(homes)
+    live = [(event, neur_per_wh(coefficient))] if event else []
+    events = [LiveEvent(name=n, coefficient_neur_per_wh=c, remaining_ticks=1) for n, c in live]
+    temperature_mdeg = int(Decimal(degrees) * MDEG_IN_DEGREE)
+    traded = sum(out.bought_wh), sum(out.sold_wh)
+    before = MarketOutcome(neur_per_wh(price), temperature_mdeg, len(homes), *traded, events)
+    total, made = next_price(Normalised(), before)
+    assert {n: neur_per_wh(r["EUR/kWh"]) for n, r in terms.items()} == {**dict(made), "sum": total}
+
+
+def test_the_constants_of_prices_and_climates_are_those_of_the_code() -> None:
+    prices, climates = rows(ARCHITECTURE, "The price", 1), rows(ARCHITECTURE, "Weather")
     for name, model in PRICE_MODELS.items():
-        column = f"`{name}`"
-        assert neur_per_wh(table["start"][column]) == model.start_neur_per_wh
-        assert neur_per_wh(table["floor"][column]) == model.floor_neur_per_wh
-    assert neur_per_wh(table["base"]["`normalised`"]) == Normalised.BASE
+        assert neur_per_wh(prices["start"][f"`{name}`"]) == model.start_neur_per_wh
+        assert neur_per_wh(prices["floor"][f"`{name}`"]) == model.floor_neur_per_wh
+    assert neur_per_wh(prices["base"]["`normalised`"]) == Normalised.BASE
+    seasonal = [astuple(c) for c in CLIMATES.values() if isinstance(c, SeasonalClimate)]
+    for (name, row), climate in zip(climates.items(), seasonal, strict=True):
+        said = [int(Decimal(cell) * MDEG_IN_DEGREE) for cell in list(row.values())[1:]]
+        assert (name, *said) == climate
 
 
-def test_the_climates_are_those_of_the_code() -> None:
-    said = {
-        name: [int(Decimal(row[c]) * MDEG_IN_DEGREE) for c in list(row)[1:]]
-        for name, row in rows(ARCHITECTURE, "Weather").items()
-    }
-    assert said == {
-        name: [c.mean_mdeg, c.season_mdeg, c.day_night_mdeg, c.anomaly_mdeg, c.hourly_mdeg]
-        for name, c in CLIMATES.items()
-        if isinstance(c, SeasonalClimate)
-    }
-
-
-@pytest.mark.parametrize("name", ["standard", "classic"])
-def test_the_events_are_those_of_the_catalogues(name: str) -> None:
-    said = rows(ARCHITECTURE, "External events", ["standard", "classic"].index(name))
-    kinds = load_catalogue(name).kinds
-    assert list(said) == [kind.name for kind in kinds]
-    for kind, row in zip(kinds, said.values(), strict=True):
-        assert round(Decimal(row["probability"]) * CERTAIN) == kind.probability_per_2_32
+@pytest.mark.parametrize(("table", "name"), [(0, "standard"), (1, "classic")])
+def test_the_events_are_those_of_the_catalogues(table: int, name: str) -> None:
+    said = rows(ARCHITECTURE, "External events", table)
+    assert list(said) == [kind.name for kind in load_catalogue(name).kinds]
+    for kind in load_catalogue(name).kinds:
+        row = said[kind.name]
         low, high = row["coefficient, EUR/kWh"].split(" to ")
+        assert round(Decimal(row["probability"]) * CERTAIN) == kind.probability_per_2_32
         assert neur_per_wh(low) == kind.lowest_coefficient_neur_per_wh
         assert neur_per_wh(high) == kind.highest_coefficient_neur_per_wh
         assert row["ticks"] == f"{kind.lowest_ttl_ticks} to {kind.highest_ttl_ticks}"
 
 
 def test_every_table_of_the_ledger_stands_with_its_columns() -> None:
-    said = {name: named(row["columns"]) for name, row in rows(ARCHITECTURE, "The ledger").items()}
+    said = {name: coded(row["columns"]) for name, row in rows(ARCHITECTURE, "The ledger").items()}
     assert said == {name: list(table.columns.keys()) for name, table in metadata.tables.items()}
 
 
-# --------------------------------------------------------------------------- what is pointed at
-
-
-def test_there_is_a_row_for_each_requirement_and_each_names_its_code_and_its_tests() -> None:
-    (table,) = sections(REQUIREMENTS)["Requirements"].tables
-    assert [row["row"] for row in table] == [f"R{number}" for number in range(1, 26)]
-    for row in table:
-        assert named(row["where"]), row["row"]
-        assert any("::" in name for name in named(row["shown by"])), row["row"]
+def test_each_requirement_has_a_row_that_names_code_and_tests() -> None:
+    table = rows(REQUIREMENTS, "Requirements")
+    assert list(table) == [f"R{number}" for number in range(1, 26)]
+    for name, row in table.items():
+        assert coded(row["where"]), name
+        assert any("::" in each for each in coded(row["shown by"])), name
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_file_and_every_test_that_is_named_is_there(document: Path) -> None:
+def test_every_link_every_file_and_every_test_that_is_named_is_there(document: Path) -> None:
     rooms = r"(?:energymarket|services|lab|deploy|tests|docs|bench)/[\w./-]+"
-    for name in named(document.read_text()):
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for name in coded(text):
         if found := re.fullmatch(rf"({rooms})(?:::(\w+))?", name):
             path, test = ROOT / found[1], found[2]
             assert path.exists(), f"{document.name} names {name}"
             assert test is None or test in functions(path), f"{document.name} names {name}"
+    for target in re.findall(r"\]\((?![a-z]+:)([^)\s]+)\)", text):
+        name, _, anchor = target.partition("#")
+        path = (document.parent / name).resolve() if name else document
+        assert path.exists(), f"{document.name} links to {target}"
+        assert not anchor or anchor in anchors(path), f"{document.name} links to {target}"
 
 
 @cache
 def functions(path: Path) -> set[str]:
     nodes = ast.parse(path.read_text()).body
     return {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_link_within_the_project_leads_somewhere(document: Path) -> None:
-    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if re.match(r"[a-z]+:", target):
-            continue
-        name, _, anchor = target.partition("#")
-        path = (document.parent / name).resolve() if name else document
-        assert path.exists(), f"{document.name} links to {target}"
-        if anchor:
-            assert anchor in anchors(path), f"{document.name} links to {target}"
 
 
 @cache
@@ -528,12 +443,7 @@ def anchors(path: Path) -> set[str]:
 
 
 def test_every_room_of_the_house_is_in_its_plan() -> None:
-    (plan,) = [body for _, body in sections(ARCHITECTURE)["The house"].code]
-    rooms = {
-        file.parent
-        for top in ("energymarket", "services", "lab", "tests", "bench")
-        for file in (ROOT / top).rglob("*.py")
-    }
-    for room in rooms:
-        top = room.relative_to(ROOT).parts
-        assert all(f"{part}/" in plan for part in top[:3]), room
+    (plan,) = (body for _, body in sections(ARCHITECTURE)["The house"].code)
+    for top in ("energymarket", "services", "lab", "tests", "bench"):
+        for room in {file.parent.relative_to(ROOT) for file in (ROOT / top).rglob("*.py")}:
+            assert all(f"{part}/" in plan for part in room.parts[:3]), room

@@ -77,6 +77,15 @@ def test_the_number_of_fleets_is_bounded_and_those_that_left_make_room() -> None
     assert join(members, "c", tick=2).homes == (1,)
 
 
+def test_an_instance_that_left_comes_back_larger_after_the_market_was_restarted() -> None:
+    """Its old home and a new one, and not the old one twice."""
+    members = Membership()
+    join(members, "a")
+    left = members.leave("key-a", 2)
+    assert left is not None
+    assert join(Membership([left]), "a", homes=2, tick=3).homes == (1, 2)
+
+
 moves = st.lists(
     st.tuples(
         st.sampled_from(["join", "leave", "reload"]),

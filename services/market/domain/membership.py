@@ -43,8 +43,10 @@ class Membership:
         for fleet in self._by_instance.values():
             if fleet.left_tick is None:
                 self._holder.update(dict.fromkeys(fleet.homes, fleet))
-        self._highest = max(self._holder, default=0)
-        self._free = [home for home in range(1, self._highest) if home not in self._holder]
+        # Homes of fleets that left count too: such a fleet may come back and want them again.
+        known = self._by_instance.values()
+        self._highest = max((home for fleet in known for home in fleet.homes), default=0)
+        self._free = [home for home in range(1, self._highest + 1) if home not in self._holder]
 
     # ------------------------------------------------------------------------------ questions
 
