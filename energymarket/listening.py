@@ -29,15 +29,15 @@ class Heard:
 
 
 def listen(bus: Bus, events: Sequence[BusEvent], log: Log) -> Heard:
-    """Sums up ``events``; acknowledges every delivery, or dead-letters what is no tick message.
+    """Sums up ``events``; dead-letters what is no tick message.
 
-    Acknowledging before acting is safe here: the market repeats what it lacks until it is there.
+    A delivery is done with when it comes (``acknowledged_on_delivery``), which is safe here: the
+    market repeats what it lacks until it is there.
     """
     newest: TickOpened | TickAwaited | None = None
     opened: TickOpened | None = None
     missing: set[str] = set()
     reconnected = False
-    understood: list[Delivery] = []
     for event in events:
         if isinstance(event, Delivery):
             message = event.message
@@ -48,12 +48,8 @@ def listen(bus: Bus, events: Sequence[BusEvent], log: Log) -> Heard:
                 missing.update(message.missing)
             elif not isinstance(message, TickSettled):
                 _put_away(bus, event, log)
-                continue
-            understood.append(event)
         elif isinstance(event, Connected):
             reconnected = True
-    if understood:
-        bus.acknowledge(understood)
     return Heard(newest, opened, frozenset(missing), reconnected)
 
 

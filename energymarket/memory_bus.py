@@ -225,7 +225,10 @@ class MemoryBus:
         return self._broker.route(stored)
 
     def _is_current(self, delivery: Delivery) -> bool:
-        return delivery.generation == self._generation and delivery.tag in self._channel.unacked
+        if delivery.generation != self._generation:
+            return False
+        queue = self._broker.queues[delivery.queue]
+        return queue.spec.acknowledged_on_delivery or delivery.tag in self._channel.unacked
 
     def _settle(self, deliveries: Sequence[Delivery], *, give_back: bool) -> None:
         """Acknowledges, or gives back; deliveries of earlier connections are void."""

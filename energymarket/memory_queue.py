@@ -113,9 +113,10 @@ class Consumer:
     def deliver(self, stored: Stored) -> None:
         """Hands the message to the channel's owner."""
         channel = self.channel
-        self.unacked += 1
         channel.tag += 1
-        channel.unacked[channel.tag] = (self, stored)
+        if not self.queue.spec.acknowledged_on_delivery:
+            self.unacked += 1
+            channel.unacked[channel.tag] = (self, stored)
         channel.inbox.put((self, channel.tag, stored))
 
 

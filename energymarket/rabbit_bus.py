@@ -219,9 +219,11 @@ class _Link:
         session = Session(channel, self.generation, self.counters, self._stamp)
         self._session = session
         self.inbox.put(Connected(self.generation, topology))
+        done_with = {queue.name for queue in topology.queues if queue.acknowledged_on_delivery}
         for queue in topology.consumes:
-            on_message = partial(self._on_message, session, queue)
-            channel.basic_consume(queue, on_message, consumer_tag=queue)
+            done = queue in done_with
+            on_message = partial(self._on_message, session, queue, done)
+            channel.basic_consume(queue, on_message, auto_ack=done, consumer_tag=queue)
 
     def _on_channel_closed(self, _channel: Any, error: Exception) -> None:
         connection = self._connection
@@ -244,13 +246,15 @@ class _Link:
         self,
         session: Session,
         queue: str,
+        done: bool,
         _channel: Any,
         method: Any,
         _properties: Any,
         body: bytes,
     ) -> None:
         tag = method.delivery_tag
-        session.unacknowledged.add(tag)
+        if not done:
+            session.unacknowledged.add(tag)
         exchange, key = method.exchange, method.routing_key
         self.inbox.put((session.generation, queue, exchange, key, method.redelivered, tag, body))
 

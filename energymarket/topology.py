@@ -46,6 +46,11 @@ class Exchange:
 class Queue:
     """A queue with its limits. ``exclusive`` ones live and die with the connection.
 
+    With ``acknowledged_on_delivery`` a message is done with as soon as it is delivered, and the
+    prefetch does not apply: for exclusive queues, which end with their connection, so that there
+    is nobody to whom an unacknowledged message could come again. It saves both sides the
+    acknowledgement of every tick and receipt.
+
     A full queue drops its oldest message, or with ``reject_when_full`` refuses the newest, which
     the publisher hears as a negative confirm.
     """
@@ -56,6 +61,7 @@ class Queue:
     reject_when_full: bool = False
     dead_letter_exchange: str | None = None
     delivery_limit: int | None = None
+    acknowledged_on_delivery: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,11 @@ def market_topology(max_orders_in_flight: int) -> Topology:
     )
 
 
+def own_queue(name: str) -> Queue:
+    """A queue that a process has for itself, for as long as it is connected."""
+    return Queue(name, "exclusive", MAX_FLEET_QUEUED, acknowledged_on_delivery=True)
+
+
 def fleet_queue(fleet: str) -> str:
     """Name of a fleet's own queue: its receipts and the ticks, in the order they were sent."""
     return f"fleet.{fleet}"
@@ -135,7 +146,7 @@ def fleet_topology(fleet: str) -> Topology:
     queue = fleet_queue(fleet)
     return Topology(
         expected_exchanges=(TICKS, OFFERS, REQUESTS, MEMBERSHIP, RECEIPTS),
-        queues=(Queue(queue, "exclusive", MAX_FLEET_QUEUED),),
+        queues=(own_queue(queue),),
         bindings=(Binding(RECEIPTS, queue, fleet), Binding(TICKS, queue)),
         consumes=(queue,),
     )
@@ -146,7 +157,7 @@ def listener_topology(service: str, key: str) -> Topology:
     queue = f"{service}.{key}"
     return Topology(
         expected_exchanges=(TICKS, EXTERNAL),
-        queues=(Queue(queue, "exclusive", MAX_FLEET_QUEUED),),
+        queues=(own_queue(queue),),
         bindings=(Binding(TICKS, queue),),
         consumes=(queue,),
     )

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Gets the servers that the tests start: real ones, on ports and in folders of the tests' own.
+# Gets what the tests start: servers, real ones, on ports and in folders of the tests' own, and a
+# browser to look at the page with.
 # As root on Debian or Ubuntu it installs their packages, and starts no service of the system; else
 # it says what to install, and the tests that need it fail with the same sentence.
 set -euo pipefail
@@ -39,8 +40,8 @@ allow_services() {
 
 # Nor is a service to come up with the next boot.
 keep_services_off() {
-  if [[ -d /run/systemd/system ]]; then
-    systemctl --quiet disable "$@" || true
+  if [[ -d /run/systemd/system && $1 == *-server ]]; then
+    systemctl --quiet disable "$1" || true
   fi
 }
 
@@ -50,27 +51,33 @@ install_packages() {
   trap 'exit 130' INT TERM HUP
   forbid_services
   export DEBIAN_FRONTEND=noninteractive
-  local options=(-qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
-  apt-get "${options[@]}" update >/dev/null \
-    && apt-get "${options[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null \
-    && keep_services_off "${missing[@]}"
+  local package options=(-qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
+  apt-get "${options[@]}" update >/dev/null || say "apt-get update failed; trying with what is there"
+  for package in "${missing[@]}"; do # one by one: a system without one of them may have the others
+    if apt-get "${options[@]}" install -y --no-install-recommends "$package" >/dev/null; then
+      keep_services_off "$package"
+    else
+      say "apt-get could not install $package; the tests that need it will say so"
+    fi
+  done
 }
 
 need rabbitmq-server /usr/lib/rabbitmq/bin/rabbitmq-server \
   /opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server /usr/local/opt/rabbitmq/sbin/rabbitmq-server \
   rabbitmq-server
 need redis-server redis-server
+need chromium chromium chromium-browser google-chrome
 
 if ((${#missing[@]} == 0)); then
   exit 0
 fi
 if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
-  install_packages || say "apt-get could not install ${missing[*]}; the tests that need them will fail"
+  install_packages
 elif command -v apt-get >/dev/null; then
   say "missing for the tests: ${missing[*]}. Install with: sudo apt-get install ${missing[*]}" \
-    "(and sudo systemctl disable --now ${missing[*]}: the tests start their own)"
+    "(then sudo systemctl disable --now those that are services: the tests start their own)"
 elif command -v brew >/dev/null; then
-  say "missing for the tests: ${missing[*]}. Install with: brew install rabbitmq redis"
+  say "missing for the tests: ${missing[*]}. Install with: brew install rabbitmq redis, and a browser such as Google Chrome"
 else
-  say "missing for the tests: ${missing[*]}. See rabbitmq.com/download and redis.io/downloads"
+  say "missing for the tests: ${missing[*]}. See rabbitmq.com/download, redis.io/downloads and chromium.org"
 fi

@@ -81,9 +81,10 @@ class RabbitServer:
 
     def start(self) -> None:
         """Starts the node, over whatever data it had before."""
+        script = _script("rabbitmq-server")
         self._output = (self._folder / "output.log").open("ab")
         self._process = subprocess.Popen(
-            [_script("rabbitmq-server")],
+            [script],
             env=self._environment(),
             cwd=self._folder,
             stdin=subprocess.DEVNULL,
@@ -163,6 +164,7 @@ class RabbitServer:
             "HOME": folder,  # where Erlang looks for the cookie
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_RELAXED_COMMAND_CHECK": "true",  # it may be ended beside a node just killed
             "RABBITMQ_NODENAME": f"energymarket{self.port}@localhost",
             "RABBITMQ_DIST_PORT": str(self._distribution_port),
             "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",

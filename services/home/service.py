@@ -98,22 +98,18 @@ class HomeService:
     # --------------------------------------------------------------------------------- collect
 
     def handle(self, events: Sequence[BusEvent]) -> None:
-        deliveries = []
         for event in events:
             match event:
-                case Delivery():
-                    if event.refusal:
-                        self._bus.dead_letter(event, event.refusal[0])
-                        continue
-                    deliveries.append(event)
+                case Delivery(refusal=None):
                     self._receive(event)
+                case Delivery(refusal=(reason, detail)):
+                    self._log.warning("message refused", reason=reason, why=detail)
+                    self._bus.dead_letter(event, reason)
                 case Connected():
                     self._fleet = event.topology.consumes[0].removeprefix(topology.fleet_queue(""))
                     self._join_anew()
                 case Disconnected():
                     self._fleet, self._welcome = "", None
-        if deliveries:
-            self._bus.acknowledge(deliveries)
 
     def _receive(self, delivery: Delivery) -> None:
         match delivery.message:

@@ -66,6 +66,7 @@ class Post:
         delivery_limit: int | None = None,
         prefetch: int = 100,
         consume: bool = True,
+        acknowledged_on_delivery: bool = False,
     ) -> None:
         self.exchange = world.name("post")
         self.queue = world.name("box")
@@ -80,6 +81,7 @@ class Post:
                     reject_when_full=reject_when_full,
                     dead_letter_exchange=DEAD,
                     delivery_limit=delivery_limit,
+                    acknowledged_on_delivery=acknowledged_on_delivery,
                 ),
                 Queue(self.dead_queue, "classic", 1_000),
             ),
@@ -224,6 +226,29 @@ def test_no_more_than_the_prefetch_is_out_at_a_time(world: World) -> None:
 
 
 # ---------------------------------------------------------------- acknowledgement and redelivery
+
+
+def test_a_queue_can_be_done_with_its_messages_when_they_are_delivered(world: World) -> None:
+    """No prefetch holds them back, nothing comes again, and they can still be dead-lettered."""
+    post = Post(world, prefetch=3, acknowledged_on_delivery=True)
+    bus = world.bus()
+    opened(bus, post.topology)
+    bus.publish(post.messages(*range(10)))
+    found = deliveries(bus, 10)
+    assert numbers(found) == list(range(10))
+
+    bus.acknowledge(found[:2])  # does nothing, and no harm
+    bus.dead_letter(found[2], "unwanted")
+    _answered_dead(bus, world, post)
+    world.cut(bus)
+    opened_again = after_a_cut(bus, 0)
+    assert opened_again == []
+    assert world.ready(post.queue) == 0
+
+
+def _answered_dead(bus: AnyBus, world: World, post: Post) -> None:
+    assert bus.flush(PATIENCE_S)
+    eventually(lambda: world.ready(post.dead_queue) == 1, "the dead letter")
 
 
 def test_what_was_not_acknowledged_comes_again_in_order_and_says_so(world: World) -> None:

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from services.market.domain.membership import Fleet, Membership
 
 
-@pytest.mark.xfail(
-    reason="after a restart the highest home id is that of the present holders, not of all ever "
-    "given, so an id that a returning process gets back is given out a second time as a new one",
-    strict=True,
-)
 def test_a_process_that_left_gets_each_of_its_homes_once_after_a_restart_of_the_market() -> None:
     """R2: c leaves homes 1 and 2, a takes 1, the market starts again, c comes back."""
     stored: dict[str, Fleet] = {}
