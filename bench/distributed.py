@@ -197,8 +197,8 @@ def _speed(plan: Plan, runs: Mapping[str, Measured]) -> Comparison:
 
     speed = row("speed", "ticks/s", lambda run: run.pace.ticks_per_s)
     return Comparison(
-        title=f"Distributed run, {plan.homes} home processes, pace 0, ticks "
-        f"{plan.warm_up_ticks} to {plan.warm_up_ticks + plan.ticks}",
+        title=f"Distributed run, {plan.homes} home processes, pace 0, {plan.ticks} ticks "
+        f"after the first {plan.warm_up_ticks}",
         columns=(OURS, FLOOR, QUIET, PEER),
         rows=[
             replace(speed, target=at_least(TICKS_PER_S_WANTED)),
@@ -206,7 +206,7 @@ def _speed(plan: Plan, runs: Mapping[str, Measured]) -> Comparison:
             row("tick, p99", "ms", lambda run: run.pace.p99_ms),
             *(cpu_row(kind) for kind in (MARKET, HOME_PROCESSES, LISTENERS, BROKER, REDIS)),
             row("CPU, all", "ms/tick", lambda run: run.all_cpu_ms),
-            row("processors busy", "cores", lambda run: run.busy_cores),
+            row("CPU, all", "cores busy", lambda run: run.busy_cores),
         ],
         floor=FLOOR,
         notes=(

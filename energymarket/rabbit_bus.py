@@ -286,6 +286,7 @@ class _Link:
         if self._options.corked:
             connection.cork()
         try:
+            session.settle()  # before what is newer, so that a confirm of that says this is done
             while self._work:
                 session.send(self._work.popleft())
             session.settle()

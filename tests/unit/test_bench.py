@@ -219,18 +219,26 @@ def test_a_run_is_measured_between_its_two_ends(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with closing(sqlite3.connect(path)) as ledger:
         ledger.execute("CREATE TABLE ticks (tick INTEGER PRIMARY KEY, at REAL)")
-        ledger.executemany("INSERT INTO ticks (at) VALUES (?)", [(n / 10,) for n in range(30)])
         ledger.commit()
-    settled: list[int] = []
+    newest_at_the_ends: list[int] = []
 
-    def one_more() -> None:
+    def settle(ticks: int) -> None:
         with closing(sqlite3.connect(path)) as ledger:
-            cursor = ledger.execute("INSERT INTO ticks (at) VALUES (9.9)")
+            (newest,) = ledger.execute("SELECT count(*) FROM ticks").fetchone()
+            rows = [(number / 10,) for number in range(newest, newest + ticks)]
+            ledger.executemany("INSERT INTO ticks (at) VALUES (?)", rows)
             ledger.commit()
-            settled.append(cursor.lastrowid or 0)
+        newest_at_the_ends.append(newest)
 
-    run = measured(path, Span(10, 20), {"us": [os.getpid()]}, trouble=str, at_the_ends=one_more)
-    assert settled == [31, 32]
+    settle(10)
+    run = measured(
+        path,
+        Span(warm_up_ticks=10, ticks=20),
+        {"us": [os.getpid()]},
+        trouble=str,
+        at_the_ends=lambda: settle(20),
+    )
+    assert newest_at_the_ends == [0, 10, 30]
     assert run.pace.ticks_per_s == pytest.approx(10)
     assert run.cpu_ms.keys() == run.memory.keys() == {"us"}
     assert run.memory["us"].rss_mib >= run.memory["us"].pss_mib > 0
