@@ -34,9 +34,7 @@ class TcpProxy:
         with self._lock:
             broken, self._open = self._open, []
         for each in broken:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+            _end(each)
 
     def refuse(self) -> None:
         """Breaks all connections and takes no new ones until ``listen``."""
@@ -74,16 +72,30 @@ class TcpProxy:
             return
         with self._lock:
             self._open += [client, server]
-        for source, sink in ((client, server), (server, client)):
-            sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+        threading.Thread(target=self._carry, args=(client, server), daemon=True).start()
+
+    def _carry(self, client: socket.socket, server: socket.socket) -> None:
+        """Closes the sockets only when nobody reads them any more.
+
+        A number that is closed under a reader may be another connection's before the reader looks.
+        """
+        back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+        with client, server:
+            back.start()
+            self._pump(client, server)
+            back.join()
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
+            sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while data := source.recv(_CHUNK_BYTES):
                 self._flowing.wait()
                 sink.sendall(data)
-        for each in (source, sink):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+        _end(source)
+        _end(sink)
+
+
+def _end(connection: socket.socket) -> None:
+    """Tells both sides, and whoever waits for it here, that nothing more will come."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

@@ -26,6 +26,15 @@ STRICT = Tempo(tick_s=0, deadline_s=0, max_ticks=0)
 WITH_DEADLINE = Tempo(tick_s=0, deadline_s=5, lease_s=30)
 
 
+_LEDGERS: list[Ledger] = []
+
+
+def close_ledgers() -> None:
+    """Gives back the connections of all worlds; the fixtures do it after each test."""
+    while _LEDGERS:
+        _LEDGERS.pop().close()
+
+
 class Member:
     """A service with its bus; a stopped one is neither called nor told."""
 
@@ -71,6 +80,7 @@ class World:
     def new_market(self) -> tuple[MarketService, Member]:
         """A market on this world's ledger and broker, as a restarted process would be."""
         ledger = Ledger.open(self.url, Rules(seed=self.seed))
+        _LEDGERS.append(ledger)
         ledger.raise_epoch(self.clock.now())
         bus = MemoryBus(self.broker)
         market = MarketService(

@@ -17,7 +17,7 @@ def _known_model(name: str) -> str:
 
 
 def _sqlite_url(url: str) -> str:
-    if not url.startswith("sqlite://"):
+    if url != "sqlite://" and not url.startswith("sqlite:///"):
         raise ValueError("a SQLite URL, such as sqlite:////var/lib/energymarket/ledger.db")
     return url
 
@@ -57,7 +57,9 @@ class MarketSettings(Settings):
         le=65_535,
         description="order messages taken from the broker and not yet settled",
     )
-    api_host: str = Field(default="127.0.0.1", description="address that the API listens on")
+    api_host: str = Field(
+        default="127.0.0.1", min_length=1, description="address that the API listens on"
+    )
     port: int = Field(default=8000, ge=0, le=65_535, description="port of the API")
     api_token: str = Field(
         default="", description="bearer token for writes; empty makes one and logs it once"

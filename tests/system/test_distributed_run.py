@@ -75,6 +75,7 @@ def test_a_killed_market_and_a_killed_home_change_no_bit_of_the_ledger(
     assert head == head_hash(plan(150, homes=4))
     ledger = Ledger.open(f"sqlite:///{running.ledger}", Rules(seed=42))
     assert ledger.raise_epoch(0) == 5
+    ledger.close()
 
 
 def test_a_second_market_stands_by_and_takes_over_when_the_first_dies(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,11 +60,10 @@ class Ear:
 
 
 @pytest.fixture
-def world(url: str) -> Iterator[World]:
+def world(url: str) -> World:
     made = World(url)
     made.turn_until_tick(3)
-    yield made
-    made.market.books.ledger.close()
+    return made
 
 
 def service_of(member: Member) -> HomeService:
@@ -312,6 +310,7 @@ def test_a_market_that_was_superseded_writes_nothing(world: World, url: str) -> 
     with pytest.raises(EpochLost, match="another market took over"):
         world.turn(20)
     assert other.head()[0].tick == settled  # type: ignore[union-attr]
+    other.close()
 
 
 # -------------------------------------------------------------------------- forged and broken input

@@ -36,6 +36,7 @@ def test_a_home_that_buys_all_that_an_order_can_carry_never_overflows_the_ledger
         books.commit(settled, roster, at=0.0)
         writer = ReceiptWriter("r", settled)
         codec.decode(codec.encode(writer.receipts(home)))
+    ledger.close()
     assert refused
     assert books.residuals.ok
 
