@@ -54,6 +54,12 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with the ledger in --out")
     ] = False,
+    token: Annotated[
+        str,
+        typer.Option(
+            envvar="ENERGYMARKET_API_TOKEN", help="bearer token for writes; else one is made"
+        ),
+    ] = "",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="port of API and page")] = 8000,
     price_model: Annotated[
         str, typer.Option(help=f"one of {', '.join(PRICE_MODELS)}")
@@ -83,7 +89,7 @@ def run(
     )
     stop = StopRequest()
     stop.listen_to_signals()
-    plan = RunPlan(world, port=port, headless=headless, token=secrets.token_urlsafe(16))
+    plan = RunPlan(world, port=port, headless=headless, token=token or secrets.token_urlsafe(16))
     run_world(plan, stop=stop, console=Console())
 
 

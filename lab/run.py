@@ -64,11 +64,10 @@ def run(plan: RunPlan, *, stop: StopRequest, console: Console) -> None:
     stop.on_request(world.wake)
     server = _served(world, plan, log)
     live = console.is_terminal and not plan.headless
-    watcher: Watcher = (
-        LiveTable(console, server.url if server else "") if live else LinePrinter(console)
-    )
+    address = f"{server.url}  token for writes: {plan.token}" if server else ""
+    watcher: Watcher = LiveTable(console, address) if live else LinePrinter(console)
     if server and not live:
-        console.out(f"API and page on {server.url}", highlight=False)
+        console.out(f"API and page on {address}", highlight=False)
     try:
         world.start()
         watcher.start()

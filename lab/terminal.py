@@ -59,8 +59,8 @@ class LinePrinter:
 class LiveTable:
     """A table that is drawn anew, at most four times a second."""
 
-    def __init__(self, console: Console, url: str) -> None:
-        self._url = url
+    def __init__(self, console: Console, address: str) -> None:
+        self._address = address
         self._prices: deque[int] = deque(maxlen=_SPARKLINE_TICKS)
         self._live = Live(console=console, auto_refresh=True, refresh_per_second=4)
 
@@ -85,7 +85,9 @@ class LiveTable:
             return Panel(f"waiting for {waiting}", title="energymarket")
         return Group(
             Panel(
-                self._head(view, last), title=f"energymarket  {self._url}", subtitle="Ctrl-C ends"
+                self._head(view, last),
+                title="energymarket",
+                subtitle=f"{self._address}  Ctrl-C ends",
             ),
             Columns([_homes(last), _sums(last, view)]),
         )

@@ -50,8 +50,16 @@ class Member:
 class World:
     """Market, weather, external and single-home processes, by hand."""
 
-    def __init__(self, url: str, *, homes: int = 3, tempo: Tempo = STRICT, seed: int = 42) -> None:
-        self.url, self.seed = url, seed
+    def __init__(
+        self,
+        url: str,
+        *,
+        homes: int = 3,
+        tempo: Tempo = STRICT,
+        seed: int = 42,
+        max_orders_in_flight: int = 100,
+    ) -> None:
+        self.url, self.seed, self._in_flight = url, seed, max_orders_in_flight
         self.tempo = replace(tempo, start_homes=homes)
         self.clock, self.log = FakeClock(), RecordedLog()
         self.broker, self.store = MemoryBroker(), MemoryWeatherStore()
@@ -85,11 +93,12 @@ class World:
         bus = MemoryBus(self.broker)
         market = MarketService(
             bus=bus,
-            books=Books(ledger, max_fleets=50),
+            books=Books(ledger, max_fleets=self._in_flight // 2),
             store=self.store,
             clock=self.clock,
             log=self.log.log,
             tempo=self.tempo,
+            max_orders_in_flight=self._in_flight,
         )
         market.start()
         return market, Member(market, bus)

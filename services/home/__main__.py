@@ -22,7 +22,7 @@ def run() -> None:
     chosen = settings.load(HomeSettings)
     log = telemetry.configure("home", level=chosen.log_level, form=chosen.log_format)
     clock = SystemClock()
-    bus = RabbitBus(url=chosen.amqp_url, name="home", app_id="energymarket.home", log=log)
+    bus = RabbitBus(url=chosen.amqp_url, name="home", app_id="home", log=log)
     service = HomeService(
         bus=bus,
         clock=clock,

@@ -20,6 +20,8 @@ def report_receipts(log: Log, receipts: Receipts, profiles: Sequence[Profile]) -
         "received_kwh": kwh(sum(receipts.received_wh)),
         "sold_kwh": kwh(sum(receipts.sold_wh)),
         "bought_kwh": kwh(sum(receipts.bought_wh)),
+        "unserved_kwh": kwh(sum(receipts.unserved_wh)),
+        "spilled_kwh": kwh(sum(receipts.spilled_wh)),
         "stock_kwh": kwh(sum(receipts.stock_wh)),
         "balance_eur": eur(sum(receipts.balance_neur)),
     }

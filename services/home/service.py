@@ -28,9 +28,7 @@ from services.home.report import report_receipts
 
 FIRST_REPEAT_S = 1.0
 LONGEST_REPEAT_S = 10.0
-_REFUSALS_THAT_END_MEMBERSHIP = frozenset(
-    {"unknown_fleet", "wrong_secret", "wrong_run", "not_your_home"}
-)
+_REFUSALS_THAT_END_MEMBERSHIP = frozenset({"unknown_fleet", "wrong_run", "not_your_home"})
 
 
 @dataclass(slots=True)

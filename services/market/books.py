@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from energymarket.errors import EnergyMarketError
 from energymarket.messages import EventStart, LiveEvent
 from energymarket.policies import Policy
 from services.market.domain import audit, events, record
@@ -166,6 +167,13 @@ class Books:
             for event in begun
         ]
 
+    def _set_accounts(
+        self, homes: Sequence[int], stock_wh: Sequence[int], balance_neur: Sequence[int]
+    ) -> None:
+        for home, stock, balance in zip(homes, stock_wh, balance_neur, strict=True):
+            self.accounts.stock_wh[home - 1] = stock
+            self.accounts.balance_neur[home - 1] = balance
+
     def commit(self, settled: SettledTick, roster: Roster, at: float) -> None:
         """Writes the tick to the ledger, and moves this memory a tick on when it is there.
 
@@ -173,11 +181,15 @@ class Books:
         """
         body = record.to_bytes(settled)
         tick_hash = record.chained_hash(self.head_hash, body)
-        for row, home in enumerate(settled.home):
-            self.accounts.stock_wh[home - 1] = settled.outcome.stock_wh[row]
-            self.accounts.balance_neur[home - 1] = settled.outcome.balance_neur[row]
         starts = self._starts(settled.opening)
-        self.ledger.commit(settled, body, tick_hash, after=self.accounts, starts=starts, at=at)
+        out = settled.outcome
+        self._set_accounts(settled.home, out.stock_wh, out.balance_neur)
+        try:
+            self.ledger.commit(settled, body, tick_hash, after=self.accounts, starts=starts, at=at)
+        except EnergyMarketError:
+            # Nobody may be told of a stock that is not in the ledger.
+            self._set_accounts(roster.home, roster.stock_wh, roster.balance_neur)
+            raise
         self.last, self.head_hash = settled, tick_hash
         self.residuals = self.residuals.plus(audit.residuals(roster, settled))
         self.policies.learn(settled)

@@ -7,7 +7,6 @@ is, joins and leaves until the fleet is stored.
 from __future__ import annotations
 
 import hmac
-from collections import Counter
 
 from energymarket import topology
 from energymarket.bus import Bus, Delivery, Publication
@@ -23,10 +22,6 @@ from services.market.domain.settlement import ABSENT
 from services.market.errors import LedgerUnavailable
 from services.market.floor import Floor, OpenTick
 
-_MAX_COPIES_HELD = 4
-"""Copies of a message of orders that stay unacknowledged; while so many are held, one more is not
-needed, and a home that repeats itself for hours must not use up the prefetch window."""
-
 _UNKNOWN_FLEET = Refusal("unknown_fleet", "this fleet is no member of the market: join", ())
 _WRONG_RUN = Refusal("wrong_run", "this order is of another run of the market: join", ())
 _NOT_OPEN = Refusal("not_open", "this tick has not been opened yet", ())
@@ -39,7 +34,7 @@ class FrontDesk:
     def __init__(self, floor: Floor, *, bus: Bus, log: Log) -> None:
         self._floor, self._bus, self._log = floor, bus, log
         self._postponed: list[Delivery] = []
-        self._copies_held: Counter[tuple[str, type[Orders], int]] = Counter()
+        self._held: set[tuple[str, type[Orders], int]] = set()
         self._changed: list[Fleet] = []
         self._answers: list[Publication] = []
         self._answered: list[Delivery] = []
@@ -69,20 +64,20 @@ class FrontDesk:
                 self._on_leave(delivery, leave)
             case other:
                 self._dead_letter(
-                    delivery, "unexpected_type", f"the market takes no {type(other).__name__}"
+                    delivery, "unexpected", f"the market takes no {type(other).__name__}"
                 )
 
     def forget_deliveries(self) -> None:
         """The bus has reconnected: what was delivered before comes again."""
         self._postponed.clear()
-        self._copies_held.clear()
+        self._held.clear()
         self._answered.clear()
 
     def receive_again(self) -> None:
         """Takes in what came at the wrong moment: before its tick was open, or while a complete
         tick was waiting for the ledger."""
         postponed, self._postponed = self._postponed, []
-        self._copies_held.clear()
+        self._held.clear()
         for delivery in postponed:
             self.receive(delivery)
 
@@ -211,6 +206,7 @@ class FrontDesk:
                 orders.fleet, answers.refused(self._floor.books, orders.fleet, orders.tick, refusal)
             )
         if taken.new:
+            self._held.add(_message_key(orders))
             tick.held.append(delivery)
         elif taken.copies:
             self._hold(delivery, orders, tick.held)
@@ -218,13 +214,14 @@ class FrontDesk:
             self._answered.append(delivery)
 
     def _hold(self, delivery: Delivery, orders: Orders, held: list[Delivery]) -> None:
-        """Keeps what may be a copy unacknowledged until its tick is in the ledger."""
-        message = orders.fleet, type(orders), min(orders.home, default=0)
-        if self._copies_held[message] >= _MAX_COPIES_HELD:
+        """Keeps what may be a copy unacknowledged until its tick is in the ledger, unless one of
+        its kind is held already: a home that repeats itself for hours must not use up the orders in
+        flight, for then the one that everybody waits for could not be delivered."""
+        if _message_key(orders) in self._held:
             self._answered.append(delivery)
-            return
-        self._copies_held[message] += 1
-        held.append(delivery)
+        else:
+            self._held.add(_message_key(orders))
+            held.append(delivery)
 
     def _answer_again(self, delivery: Delivery, orders: Orders, fleet: Fleet) -> None:
         """An order for a settled tick: a copy gets the stored receipt, a late one is told so."""
@@ -270,6 +267,11 @@ class FrontDesk:
     def _count_refusal(self, reason: str, detail: str, count: int) -> None:
         self._floor.metrics.refused.labels(reason).inc(count)
         self._log.warning("refused", reason=reason, why=detail, count=count)
+
+
+def _message_key(orders: Orders) -> tuple[str, type[Orders], int]:
+    """What a message of orders has in common with its copies, and with no other of the tick."""
+    return orders.fleet, type(orders), min(orders.home, default=0)
 
 
 def _compare(settled: SettledTick, orders: Orders) -> tuple[int, tuple[int, ...]]:

@@ -17,10 +17,12 @@ def report_tick(log: Log, settled: SettledTick) -> None:
     price, coming = opening.price_neur_per_wh, settled.next_price_neur_per_wh
     log.info(
         f"tick {settled.tick} settled",
-        price_eur_per_kwh=f"{eur_per_kwh(price):.6f}",
-        next=f"{eur_per_kwh(coming):.6f} ({eur_per_kwh(coming - price):+.6f})",
+        price_eur_per_kwh=eur_per_kwh(price),
+        next_eur_per_kwh=eur_per_kwh(coming),
+        change_eur_per_kwh=eur_per_kwh(coming - price),
         temperature_c=degrees(opening.temperature_mdeg),
-        homes=f"{len(settled.home) - settled.absent}/{len(settled.home)}",
+        homes=len(settled.home),
+        absent=settled.absent,
         given_kwh=kwh(sum(out.given_wh)),
         sold_kwh=kwh(sum(out.sold_wh)),
         bought_kwh=kwh(sum(out.bought_wh)),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from energymarket.messages import Offers, Orders, Requests
 from services.market.domain.order_book import OrderBook
 from services.market.domain.settlement import Roster
+from tests.unit.strategies import Home, homes
+from tests.unit.strategies import columns as columns_of
 
 
 def book(*stocks: int) -> OrderBook:
@@ -114,3 +119,31 @@ def test_a_home_that_is_given_up_on_may_still_trade_before_the_tick_is_settled()
     one.give_up_on([1])
     assert one.complete
     assert one.take(order()).new == 1
+
+
+@given(rows=homes(), luck=st.randoms(use_true_random=False))
+def test_the_order_in_which_orders_come_and_copies_of_them_make_no_difference(
+    rows: list[Home], luck: Random
+) -> None:
+    """R14, I4: shuffled, and some of them twice, they make the same columns."""
+    roster, columns = columns_of(rows)
+    orders = [
+        order(
+            Offers if policy <= 3 else Requests,
+            home=home,
+            policy=policy,
+            amount_wh=columns.amount_wh[row],
+            produced_wh=columns.produced_wh[row],
+            consumed_wh=columns.consumed_wh[row],
+            stock_wh=roster.stock_wh[row],
+            capacity_wh=columns.capacity_wh[row],
+        )
+        for row, (home, policy) in enumerate(zip(roster.home, columns.policy, strict=True))
+        if policy
+    ]
+    mixed = orders + [one for one in orders if luck.random() < 0.3]
+    luck.shuffle(mixed)
+    one = OrderBook(roster, roster.home)
+    taken = [one.take(each) for each in mixed]
+    assert [refusal for each in taken for refusal in each.refusals] == []
+    assert one.columns() == columns
