@@ -57,21 +57,20 @@ def main(role: str) -> None:
 
 
 def _answer(bus: RabbitBus, hello: Publication, answer: Publication | None) -> None:
-    """Says ``hello`` until a tick opens, then ``answer`` to each that does."""
+    """Says ``hello`` until a tick opens, then ``answer`` to each that does.
+
+    Nothing is acknowledged: on an own queue a delivery is done with when it comes.
+    """
     begun = connected = False
     while True:
         if connected and not begun:
             bus.publish([hello])
-        deliveries = []
         opened = False
         for event in bus.poll(1.0 if begun else _HELLO_AGAIN_S):
             if isinstance(event, Delivery):
-                deliveries.append(event)
                 opened = opened or isinstance(event.message, TickOpened)
             elif isinstance(event, Connected):
                 connected = True
-        if deliveries:
-            bus.acknowledge(deliveries)
         if opened and answer:
             bus.publish([answer])
         begun = begun or opened
