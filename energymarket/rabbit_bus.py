@@ -75,12 +75,7 @@ class _Link:
     """The I/O thread. All but ``start``, ``submit`` and ``stop`` runs in it."""
 
     def __init__(
-        self,
-        parameters: Any,
-        options: RabbitOptions,
-        stamp: Stamp,
-        retries: Retries,
-        log: Log,
+        self, parameters: Any, options: RabbitOptions, stamp: Stamp, retries: Retries, log: Log
     ) -> None:
         logging.getLogger("pika").setLevel(logging.CRITICAL)  # what it says is said here, once
         self.inbox: Arrivals = Inbox()
