@@ -18,7 +18,8 @@ from collections.abc import Callable
 from typing import Any
 
 from energymarket import telemetry, topology
-from energymarket.bus import Connected, Delivery, Publication
+from energymarket.bus.port import Connected, Delivery, Publication
+from energymarket.bus.rabbit import RabbitBus
 from energymarket.messages import (
     Bulletin,
     Join,
@@ -28,7 +29,6 @@ from energymarket.messages import (
     TickOpened,
     TickSettled,
 )
-from energymarket.rabbit_bus import RabbitBus
 
 AMQP_URL, LEDGER, HOMES = "BENCH_AMQP_URL", "BENCH_LEDGER", "BENCH_HOMES"
 LISTENERS = ("weather", "external")

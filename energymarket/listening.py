@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from energymarket.bus import Bus, BusEvent, Connected, Delivery
+from energymarket.bus.port import Bus, BusEvent, Connected, Delivery
 from energymarket.messages import TickAwaited, TickOpened, TickSettled
 from energymarket.telemetry import Log
 

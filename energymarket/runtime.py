@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from energymarket.bus import Bus
+from energymarket.bus.port import Bus
 from energymarket.clock import Clock
 from energymarket.errors import EnergyMarketError, SettingsError
 from energymarket.service import Service

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from energymarket.bus import BusEvent
+from energymarket.bus.port import BusEvent
 
 
 class Service(Protocol):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from energymarket.bus import Bus
+from energymarket.bus.memory import MemoryBroker, MemoryBus
+from energymarket.bus.port import Bus
 from energymarket.clock import Clock, SystemClock
-from energymarket.memory_bus import MemoryBroker, MemoryBus
 from energymarket.service import Service
 from energymarket.telemetry import Log
 from energymarket.weather_store import MemoryWeatherStore

@@ -8,8 +8,8 @@ from typing import Any
 import structlog
 from structlog.testing import CapturingLogger
 
-from energymarket.bus import Delivery, Publication
-from energymarket.memory_bus import MemoryBroker, MemoryBus
+from energymarket.bus.memory import MemoryBroker, MemoryBus
+from energymarket.bus.port import Delivery, Publication
 from energymarket.messages import Bulletin, Message, TickAwaited, TickOpened, TickSettled
 from energymarket.telemetry import Log
 from energymarket.topology import TICKS, market_topology

@@ -26,7 +26,7 @@ OUTSIDE: Final = {"tests", "bench"}
 """Rooms of ours that nothing which is shipped may lean on."""
 
 CONFINED: Final = {
-    "pika": f"{KERNEL}/rabbit_bus.py",
+    "pika": f"{KERNEL}/bus/rabbit.py",
     "redis": f"{KERNEL}/redis_weather_store.py",
     "pydantic_settings": f"{KERNEL}/settings.py",
     "sqlalchemy": f"{SERVICES}/market/ledger/",

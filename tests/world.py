@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from energymarket import topology
-from energymarket.bus import Bus, Publication
-from energymarket.memory_bus import MemoryBroker, MemoryBus
+from energymarket.bus.memory import MemoryBroker, MemoryBus
+from energymarket.bus.port import Bus, Publication
 from energymarket.messages import Message
 from energymarket.service import Service
 from energymarket.weather_store import MemoryWeatherStore

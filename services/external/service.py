@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from energymarket.bus import Bus, BusEvent, Publication
+from energymarket.bus.port import Bus, BusEvent, Publication
 from energymarket.listening import listen
 from energymarket.messages import Bulletin, EventStart, TickAwaited, TickOpened
 from energymarket.telemetry import Log

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 
 from energymarket import runtime, settings, telemetry
+from energymarket.bus.rabbit import RabbitBus
 from energymarket.clock import SystemClock
-from energymarket.rabbit_bus import RabbitBus
 from services.home.domain.profile import PolicyChoice
 from services.home.service import HomeService
 from services.home.settings import HomeSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from energymarket import topology
-from energymarket.bus import Publication
+from energymarket.bus.port import Publication
 from energymarket.messages import Offers, Requests, TickOpened, Welcome
 from services.home.domain.profile import Profile
 from services.home.domain.trading import Intent, intent

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from energymarket import topology
-from energymarket.bus import Bus, BusEvent, Connected, Delivery, Disconnected, Publication
+from energymarket.bus.port import Bus, BusEvent, Connected, Delivery, Disconnected, Publication
 from energymarket.clock import Clock
 from energymarket.messages import (
     Join,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 
 from energymarket import runtime, settings, telemetry
+from energymarket.bus.rabbit import RabbitBus
 from energymarket.clock import SystemClock
-from energymarket.rabbit_bus import RabbitBus
 from energymarket.redis_weather_store import RedisWeatherStore
 from energymarket.units import NEUR_IN_EUR
 from services.market.api import ApiServer, create_app

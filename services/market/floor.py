@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from energymarket.bus import Delivery
+from energymarket.bus.port import Delivery
 from energymarket.messages import TickOpened
 from services.market.books import Books
 from services.market.checkpoints import Checkpoint

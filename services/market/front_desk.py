@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 
 from energymarket import topology
-from energymarket.bus import Bus, Delivery, Publication
+from energymarket.bus.port import Bus, Delivery, Publication
 from energymarket.messages import Bulletin, Join, Leave, Message, Orders
 from energymarket.telemetry import Log
 from services.market import answers

@@ -5,7 +5,7 @@ Weather and external run ahead, so most often both are here long before they are
 
 from __future__ import annotations
 
-from energymarket.bus import Delivery
+from energymarket.bus.port import Delivery
 from energymarket.clock import Clock
 from energymarket.errors import WeatherStoreUnavailable
 from energymarket.messages import Bulletin

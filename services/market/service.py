@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from energymarket import topology
-from energymarket.bus import Bus, BusEvent, Connected, Delivery, Disconnected, Returned
+from energymarket.bus.port import Bus, BusEvent, Connected, Delivery, Disconnected, Returned
 from energymarket.clock import Clock
 from energymarket.messages import EventStart
 from energymarket.telemetry import Log

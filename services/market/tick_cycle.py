@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from energymarket import topology
-from energymarket.bus import Bus, Publication
+from energymarket.bus.port import Bus, Publication
 from energymarket.clock import Clock
 from energymarket.messages import EventStart, Message, TickAwaited
 from energymarket.telemetry import Log

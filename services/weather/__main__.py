@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from energymarket.bus.rabbit import RabbitBus
 from energymarket.clock import SystemClock
-from energymarket.rabbit_bus import RabbitBus
 from energymarket.redis_weather_store import RedisWeatherStore
 from energymarket.runtime import StopRequest, main, run_service
 from energymarket.settings import load

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from energymarket.backoff import Backoff
-from energymarket.bus import Bus, BusEvent
+from energymarket.bus.port import Bus, BusEvent
 from energymarket.clock import Clock
 from energymarket.errors import WeatherStoreUnavailable
 from energymarket.listening import listen

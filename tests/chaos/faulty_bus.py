@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from energymarket.bus import BusEvent, Delivery, Publication, TopologyMaker
+from energymarket.bus.memory import MemoryBroker, MemoryBus
+from energymarket.bus.port import BusEvent, Delivery, Publication, TopologyMaker
 from energymarket.clock import Clock
-from energymarket.memory_bus import MemoryBroker, MemoryBus
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from random import Random
 
 import structlog
 
+from energymarket.bus.memory import MemoryBroker
+from energymarket.bus.routing import Router
 from energymarket.errors import WeatherStoreUnavailable
-from energymarket.memory_bus import MemoryBroker
-from energymarket.routing import Router
 from energymarket.service import Service
 from energymarket.telemetry import Log
 from energymarket.weather_store import MemoryWeatherStore

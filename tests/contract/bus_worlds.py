@@ -8,11 +8,11 @@ import uuid
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from energymarket.bus import BusEvent, Connected, Delivery, Disconnected
-from energymarket.memory_bus import MemoryBroker, MemoryBus
+from energymarket.bus.memory import MemoryBroker, MemoryBus
+from energymarket.bus.port import BusEvent, Connected, Delivery, Disconnected
+from energymarket.bus.rabbit import RabbitBus
+from energymarket.bus.rabbit_options import RabbitOptions
 from energymarket.messages import Join
-from energymarket.rabbit_bus import RabbitBus
-from energymarket.rabbit_options import RabbitOptions
 from energymarket.topology import Topology
 from tests.fakes import RecordedLog
 from tests.rabbit_probe import Found, RabbitProbe

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from energymarket.bus import BusEvent, Connected, Delivery, Publication, Returned
+from energymarket.bus.port import BusEvent, Connected, Delivery, Publication, Returned
 from energymarket.codec import MAX_BODY_BYTES, encode
 from energymarket.errors import BusClosed
 from energymarket.topology import (

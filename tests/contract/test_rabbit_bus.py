@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from energymarket.bus import Delivery, Publication
+from energymarket.bus.port import Delivery, Publication
+from energymarket.bus.rabbit import RabbitBus
+from energymarket.bus.rabbit_options import RabbitOptions
 from energymarket.errors import BusError
-from energymarket.rabbit_bus import RabbitBus
-from energymarket.rabbit_options import RabbitOptions
 from energymarket.topology import (
     DEAD,
     ORDERS_QUEUE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from energymarket.amqp_tags import Batch, Confirms, Outgoing, Unacknowledged
+from energymarket.bus.amqp_tags import Batch, Confirms, Outgoing, Unacknowledged
 
 MESSAGE = Outgoing("exchange", "key", "Join", b"{}", persistent=True, mandatory=False)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from energymarket.memory_bus import MemoryBroker, MemoryBus
+from energymarket.bus.memory import MemoryBroker, MemoryBus
 from energymarket.messages import Bulletin
 from energymarket.topology import DEAD_QUEUE, EXTERNAL_QUEUE, TICKS
 from services.external.catalogue_file import load_catalogue

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from energymarket.backoff import Backoff
-from energymarket.inbox import Inbox
+from energymarket.bus.inbox import Inbox
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from energymarket import codec, topology
+from energymarket.bus.memory import MemoryBus
 from energymarket.errors import WeatherStoreUnavailable
-from energymarket.memory_bus import MemoryBus
 from energymarket.messages import (
     EventStart,
     Join,

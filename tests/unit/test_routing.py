@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from energymarket.bus.routing import Router, key_matches
 from energymarket.errors import BusError
-from energymarket.routing import Router, key_matches
 from energymarket.topology import Binding, Exchange
 
 

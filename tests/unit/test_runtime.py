@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from energymarket.bus import BusEvent, Disconnected
+from energymarket.bus.memory import MemoryBroker, MemoryBus
+from energymarket.bus.port import BusEvent, Disconnected
 from energymarket.errors import BusClosed, SettingsError, WeatherStoreUnavailable
-from energymarket.memory_bus import MemoryBroker, MemoryBus
 from energymarket.runtime import StopRequest, main, run_service
 from energymarket.topology import Topology
 from tests.fakes import FakeClock
@@ -223,7 +223,7 @@ def _interrupted_at(point: int) -> tuple[bool, list[bool]]:
 _PROCESS = """
 import sys, time
 from energymarket.errors import SettingsError
-from energymarket.memory_bus import MemoryBroker, MemoryBus
+from energymarket.bus.memory import MemoryBroker, MemoryBus
 from energymarket.runtime import StopRequest, main, run_service
 from tests.fakes import FakeClock
 from tests.unit.test_runtime import ScriptedService

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from energymarket.bus.memory import MemoryBroker, MemoryBus
 from energymarket.errors import SettingsError, WeatherStoreUnavailable
-from energymarket.memory_bus import MemoryBroker, MemoryBus
 from energymarket.settings import load
 from energymarket.topology import DEAD_QUEUE, TICKS
 from energymarket.weather_store import MemoryWeatherStore

@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from energymarket.amqp_tags import Batch, Confirms, Outgoing, Unacknowledged
-from energymarket.bus_counters import BusCounters
+from energymarket.bus.amqp_tags import Batch, Confirms, Outgoing, Unacknowledged
+from energymarket.bus.counters import BusCounters
 from energymarket.clock import Clock
 from energymarket.codec import CONTENT_TYPE
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from energymarket.memory_queue import Channel, Content, MemoryQueue, Stored
-from energymarket.routing import Router
+from energymarket.bus.memory_queue import Channel, Content, MemoryQueue, Stored
+from energymarket.bus.routing import Router
 from energymarket.topology import Queue, Topology
 
 

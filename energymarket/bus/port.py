@@ -1,4 +1,4 @@
-"""The message bus as the services see it; ``memory_bus`` and ``rabbit_bus`` implement it.
+"""The message bus as the services see it; ``memory`` and ``rabbit`` implement it.
 
 A service owns its bus: one thread calls ``poll``, acts on what it got, publishes. Nothing is called
 back. What is published while the broker is away is dropped and counted: every conversation here

@@ -20,20 +20,20 @@ import pika  # type: ignore[import-untyped]  # it has annotations, but no py.typ
 from pika import exceptions, spec
 from pika.adapters.select_connection import IOLoop  # type: ignore[import-untyped]
 
-from energymarket.amqp_session import Session, Stamp
-from energymarket.amqp_tags import Batch
-from energymarket.amqp_topology import MAX_PREFETCH, declare
 from energymarket.backoff import Backoff
-from energymarket.broker_trouble import ACCESS_REFUSED, NOT_ALLOWED, NOT_FOUND, Retries, facts
-from energymarket.bus import Connected, Disconnected, Returned, TopologyMaker
-from energymarket.bus_counters import BusCounters
+from energymarket.bus.amqp_session import Session, Stamp
+from energymarket.bus.amqp_tags import Batch
+from energymarket.bus.amqp_topology import MAX_PREFETCH, declare
+from energymarket.bus.broker_trouble import ACCESS_REFUSED, NOT_ALLOWED, NOT_FOUND, Retries, facts
+from energymarket.bus.counters import BusCounters
+from energymarket.bus.inbox import Inbox
+from energymarket.bus.port import Connected, Disconnected, Returned, TopologyMaker
+from energymarket.bus.rabbit_options import RabbitOptions
+from energymarket.bus.threaded import Arrivals, ThreadedBus
 from energymarket.clock import Clock, SystemClock
 from energymarket.errors import BusError
-from energymarket.inbox import Inbox
-from energymarket.rabbit_options import RabbitOptions
 from energymarket.settings import without_password
 from energymarket.telemetry import Log
-from energymarket.threaded_bus import Arrivals, ThreadedBus
 from energymarket.topology import Topology
 
 _CODES: Final[dict[type, int]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from energymarket.bus import Delivery
+from energymarket.bus.port import Delivery
 
 
 class Outgoing(NamedTuple):

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from energymarket.bus import (
+from energymarket.bus.counters import BusCounters
+from energymarket.bus.memory_broker import MemoryBroker
+from energymarket.bus.memory_queue import Channel, Consumer, Content, MemoryQueue, Stored
+from energymarket.bus.port import (
     BusEvent,
     Connected,
     Delivery,
@@ -18,11 +21,8 @@ from energymarket.bus import (
     Returned,
     TopologyMaker,
 )
-from energymarket.bus_counters import BusCounters
 from energymarket.codec import encode
 from energymarket.errors import BusClosed
-from energymarket.memory_broker import MemoryBroker
-from energymarket.memory_queue import Channel, Consumer, Content, MemoryQueue, Stored
 from energymarket.topology import DEAD
 
 __all__ = ["MemoryBroker", "MemoryBus"]

@@ -15,7 +15,8 @@ ItemT = TypeVar("ItemT")
 class Inbox(Generic[ItemT]):
     """Any thread puts and wakes; one thread, the owner, takes and waits.
 
-    Its length is bounded by what fills it: deliveries by the prefetch, events by reconnects.
+    Its length is bounded by what fills it: deliveries by the prefetch, or where a queue is done
+    with them on delivery by what the market sends in a tick, events by reconnects.
     """
 
     def __init__(self) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
-from energymarket.amqp_tags import Batch, Outgoing
-from energymarket.bus import BusEvent, Delivery, Publication, TopologyMaker
-from energymarket.bus_counters import BusCounters
+from energymarket.bus.amqp_tags import Batch, Outgoing
+from energymarket.bus.counters import BusCounters
+from energymarket.bus.inbox import Inbox
+from energymarket.bus.port import BusEvent, Delivery, Publication, TopologyMaker
 from energymarket.codec import decode, encode
 from energymarket.errors import BusClosed, BusError, MessageRefused
-from energymarket.inbox import Inbox
 from energymarket.messages import AnyMessage
 from energymarket.topology import DEAD
 

@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from energymarket.bus import BusEvent
+from energymarket.bus.inbox import Inbox
+from energymarket.bus.port import BusEvent
 from energymarket.codec import decode
 from energymarket.errors import BusError, MessageRefused
-from energymarket.inbox import Inbox
 from energymarket.messages import AnyMessage
 from energymarket.topology import Queue
 
