@@ -8,14 +8,14 @@ import pytest
 
 from tests.redis_server import RedisServer
 from tests.servers import RabbitServer
-from tests.world import close_ledgers
+from tests.world import closing_ledgers
 
 
 @pytest.fixture(autouse=True)
 def _close_ledgers() -> Iterator[None]:
-    """No test leaves the ledger of its worlds open."""
-    yield
-    close_ledgers()
+    """No test leaves the ledger of its worlds open; those of a module's fixture stay."""
+    with closing_ledgers():
+        yield
 
 
 @pytest.fixture(scope="session")

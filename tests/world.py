@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from energymarket import topology
@@ -29,9 +31,12 @@ WITH_DEADLINE = Tempo(tick_s=0, deadline_s=5, lease_s=30)
 _LEDGERS: list[Ledger] = []
 
 
-def close_ledgers() -> None:
-    """Gives back the connections of all worlds; the fixtures do it after each test."""
-    while _LEDGERS:
+@contextmanager
+def closing_ledgers() -> Iterator[None]:
+    """Gives back the connections of all worlds that were made within the block."""
+    before = len(_LEDGERS)
+    yield
+    while len(_LEDGERS) > before:
         _LEDGERS.pop().close()
 
 
