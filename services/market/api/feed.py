@@ -1,6 +1,7 @@
 """The settled ticks as they come, gathered once for all readers of the stream.
 
-One task looks at the market's view and reads each new tick from the ledger; readers wait for it.
+One task looks at the market's view; while somebody reads the stream it reads each new tick from the
+ledger, once for all.
 No reader has a buffer of its own: one that falls behind reads on from the ledger, and one that
 does not read at all is held by its own connection.
 """
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,6 +40,7 @@ class Feed:
         self._context = context
         self._recent: deque[TickNews] = deque(maxlen=_KEPT)
         self._newest = 0
+        self._readers = 0
         self._changed = asyncio.Event()
         self.ended = False
 
@@ -48,14 +52,32 @@ class Feed:
             view = self._context.view
             tick = view.last.tick if view.last else 0
             if tick > self._newest:
-                # Of a market that runs faster than anyone reads, the oldest are left to the ledger.
-                first = max(self._newest + 1, tick - _KEPT + 1)
-                self._recent.extend(await self._read(first, tick + 1))
-                self._newest = tick
+                await self._take_in(tick)
                 self._wake()
             await asyncio.sleep(_LOOK_S)
         self.ended = True
         self._wake()
+
+    async def _take_in(self, tick: int) -> None:
+        """Moves on to ``tick``, with the ticks up to it at hand if there is anyone to read them."""
+        if self._readers:
+            # Of a market that runs faster than anyone reads, the oldest are left to the ledger.
+            first = max(self._newest + 1, tick - _KEPT + 1)
+            if first > self._newest + 1:
+                self._recent.clear()
+            self._recent.extend(await self._read(first, tick + 1))
+        else:
+            self._recent.clear()
+        self._newest = tick
+
+    @contextmanager
+    def reader(self) -> Iterator[None]:
+        """Somebody reads, for as long as the block lasts."""
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
 
     async def after(self, tick: int) -> list[TickNews]:
         """The ticks after ``tick``, oldest first and without a gap, a few hundred at most.

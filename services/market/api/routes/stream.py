@@ -60,21 +60,24 @@ async def stream(
     settled = context.view.last.tick if context.view.last else 0
     # A reader may have heard of later ticks from another market at this address.
     newest = settled if heard is None else min(heard, settled)
-    while news := await feed.after(newest):
-        for tick in news:
-            for event in tick.begun:
-                yield ServerSentEvent(
-                    event="event",
-                    data={
-                        "name": event.start.name,
-                        "coefficient_eur_per_kwh": eur_per_kwh(event.start.coefficient_neur_per_wh),
-                        "start_tick": event.start_tick,
-                        "ttl_ticks": event.start.ttl_ticks,
-                        "source": event.source,
-                    },
-                )
-            following = tick.row.next_price_neur_per_wh
-            data = price_row(tick.row).model_dump(mode="json")
-            data["next_price_eur_per_kwh"] = eur_per_kwh(following)
-            yield ServerSentEvent(event="tick", id=str(tick.row.tick), data=data)
-            newest = tick.row.tick
+    with feed.reader():
+        while news := await feed.after(newest):
+            for tick in news:
+                for event in tick.begun:
+                    yield ServerSentEvent(
+                        event="event",
+                        data={
+                            "name": event.start.name,
+                            "coefficient_eur_per_kwh": eur_per_kwh(
+                                event.start.coefficient_neur_per_wh
+                            ),
+                            "start_tick": event.start_tick,
+                            "ttl_ticks": event.start.ttl_ticks,
+                            "source": event.source,
+                        },
+                    )
+                following = tick.row.next_price_neur_per_wh
+                data = price_row(tick.row).model_dump(mode="json")
+                data["next_price_eur_per_kwh"] = eur_per_kwh(following)
+                yield ServerSentEvent(event="tick", id=str(tick.row.tick), data=data)
+                newest = tick.row.tick
