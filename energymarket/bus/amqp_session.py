@@ -39,6 +39,8 @@ class Session:
         generation: int,
         counters: BusCounters,
         properties: Callable[[Outgoing], Any],
+        *,
+        confirms: bool = True,
     ) -> None:
         self.generation = generation
         self.unacknowledged = Unacknowledged()
@@ -46,6 +48,7 @@ class Session:
         self._counters = counters
         self._properties = properties
         self._confirms = Confirms()
+        self._confirmed_by_broker = confirms
         self._complete: list[Batch] = []
 
     def send(self, batch: Batch) -> None:
@@ -54,7 +57,8 @@ class Session:
             self._complete.append(batch)
             return
         for message in batch.messages:
-            self._confirms.expect(batch)
+            if self._confirmed_by_broker:
+                self._confirms.expect(batch)
             self._channel.basic_publish(
                 message.exchange,
                 message.routing_key,
@@ -62,6 +66,9 @@ class Session:
                 self._properties(message),
                 message.mandatory,
             )
+        if not self._confirmed_by_broker:
+            self._counters.confirmed += len(batch.messages)
+            self._complete.append(batch)
 
     def on_confirm(self, tag: int, *, multiple: bool, confirmed: bool) -> bool:
         """The broker's word on what was published; True when there is something to settle now."""

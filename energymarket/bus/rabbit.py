@@ -201,7 +201,8 @@ class _Link:
             return
         channel.add_on_cancel_callback(self._on_cancelled)
         channel.add_on_return_callback(self._on_return)
-        channel.confirm_delivery(self._on_confirm)
+        if self._options.confirms:
+            channel.confirm_delivery(self._on_confirm)
         declare(channel, topology)
         ready = partial(self._on_ready, channel, topology)
         prefetch = min(topology.prefetch, MAX_PREFETCH)
@@ -211,7 +212,13 @@ class _Link:
         self.generation += 1
         self.counters.connects += 1
         self._retries.connected()
-        session = Session(channel, self.generation, self.counters, self._stamp)
+        session = Session(
+            channel,
+            self.generation,
+            self.counters,
+            self._stamp,
+            confirms=self._options.confirms,
+        )
         self._session = session
         self.inbox.put(Connected(self.generation, topology))
         done_with = {queue.name for queue in topology.queues if queue.acknowledged_on_delivery}

@@ -14,6 +14,9 @@ class RabbitOptions:
     ``missing_retry_s``: how often to look for an exchange that its owner has yet to declare.
     ``max_unconfirmed``: publications that may wait for the broker's word; more are dropped.
     ``corked``: what is sent together goes out in few writes.
+    ``confirms``: the broker confirms what is published. Without, it counts as confirmed when it is
+    sent, and a frame and a wake-up are saved for each: for who is answered by somebody else, and
+    repeats itself until then.
     """
 
     heartbeat_s: int = 15
@@ -24,3 +27,4 @@ class RabbitOptions:
     missing_retry_s: float = 0.5
     max_unconfirmed: int = 50_000
     corked: bool = True
+    confirms: bool = True

@@ -6,6 +6,7 @@ import secrets
 
 from energymarket import runtime, settings, telemetry
 from energymarket.bus.rabbit import RabbitBus
+from energymarket.bus.rabbit_options import RabbitOptions
 from energymarket.clock import SystemClock
 from services.home.domain.profile import PolicyChoice
 from services.home.service import HomeService
@@ -22,7 +23,9 @@ def run() -> None:
     chosen = settings.load(HomeSettings)
     log = telemetry.configure("home", level=chosen.log_level, form=chosen.log_format)
     clock = SystemClock()
-    bus = RabbitBus(url=chosen.amqp_url, name="home", app_id="home", log=log)
+    # A home's orders are confirmed by their receipts, and repeated until then.
+    options = RabbitOptions(confirms=False)
+    bus = RabbitBus(url=chosen.amqp_url, name="home", app_id="home", log=log, options=options)
     service = HomeService(
         bus=bus,
         clock=clock,
