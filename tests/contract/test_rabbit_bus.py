@@ -370,3 +370,31 @@ def test_the_markets_own_topology_is_taken_by_the_broker(rabbit_server: RabbitSe
     (orders,) = [line for line in told.splitlines() if line.startswith(ORDERS_QUEUE)]
     for expected in ("quorum", "x-delivery-limit", "reject-publish", "energymarket.dead"):
         assert expected in orders
+
+
+def test_a_bus_without_confirms_loses_nothing_on_its_way_out(world: RabbitWorld) -> None:
+    """A home's bus: what is sent counts as confirmed, and close sends the rest before it ends."""
+    topology = box(world)
+    reader = world.bus()
+    opened(reader, topology)
+    writer = world.bus(RabbitOptions(confirms=False))
+    opened(writer, Topology())
+
+    writer.publish(to(topology, *range(50)))
+    assert writer.flush(PATIENCE_S)
+    assert numbers(deliveries(reader, 50)) == list(range(50))
+    assert (writer.counters.published, writer.counters.confirmed) == (50, 50)
+
+    writer.publish(to(topology, 50, 51))
+    writer.close()
+    assert numbers(deliveries(reader, 2)) == [50, 51]
+
+
+def test_a_bus_without_confirms_still_gives_back_what_no_queue_wants(world: RabbitWorld) -> None:
+    topology = box(world)
+    writer = world.bus(RabbitOptions(confirms=False))
+    opened(writer, Topology(exchanges=topology.exchanges))
+    writer.publish(
+        [Publication(topology.exchanges[0].name, "", numbered(1), persistent=True, mandatory=True)]
+    )
+    eventually(lambda: writer.counters.returned == 1, "the message that came back")
