@@ -5,7 +5,6 @@ Rows R1, R19, R22 and R23.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -338,16 +337,3 @@ def test_a_tick_that_the_market_announces_again_is_told_once(setting: Setting) -
 
     assert len(setting.recorded.saying("tick 12")) == 1
     assert len(setting.recorded.saying("tick 13")) == 1
-
-
-def test_a_tick_costs_microseconds(setting: Setting) -> None:
-    """R24: the embedded run goes at a thousand ticks a second and more."""
-    for tick in range(1, 1_001):
-        setting.market.opens(tick)
-    events = setting.bus.poll(0)
-    begun_s = time.process_time()
-    for event in events:
-        setting.service.handle([event])
-        setting.service.act()
-
-    assert (time.process_time() - begun_s) / 1_000 < 200e-6  # 30 us is usual

@@ -5,7 +5,6 @@ Rows R1, R20, R22 and R23.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 import pytest
@@ -439,22 +438,6 @@ def test_a_tick_that_the_market_announces_again_is_told_once(setting: Setting) -
 
     assert len(setting.recorded.saying("tick 12")) == 1
     assert len(setting.recorded.saying("tick 13")) == 1
-
-
-def test_a_tick_costs_microseconds(setting: Setting) -> None:
-    """R24: the embedded run goes at a thousand ticks a second and more."""
-    for tick in range(1, 1_001):
-        setting.market.opens(tick)
-    events = setting.bus.poll(0)
-    begun_s = time.process_time()
-    for event in events:
-        setting.service.handle([event])
-        setting.service.act()
-
-    assert (time.process_time() - begun_s) / 1_000 < 200e-6  # 20 us is usual
-
-
-# -------------------------------------------------------------------------------- settings
 
 
 def test_an_unknown_climate_is_refused_with_the_ones_there_are(
