@@ -32,6 +32,9 @@ _SCRIPTS = (
     "/opt/homebrew/opt/rabbitmq/sbin",
     "/usr/local/opt/rabbitmq/sbin",
 )
+# As deploy/docker-compose.yml sets it: schedulers that sleep when idle instead of spinning, for
+# the broker shares the processors with what is tested.
+_AS_DEPLOYED = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
 _START_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 30.0
 _PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
@@ -173,6 +176,7 @@ class RabbitServer:
             "RABBITMQ_MNESIA_BASE": f"{folder}/data",
             "RABBITMQ_LOG_BASE": f"{folder}/log",
             "RABBITMQ_PID_FILE": f"{folder}/pid",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _AS_DEPLOYED,
             "RUNNING_UNDER_SYSTEMD": "true",  # no shell in between: our child is the broker itself
         }
 

