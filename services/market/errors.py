@@ -6,6 +6,7 @@
     ├── LedgerUnavailable   the ledger cannot be read or written now; nothing was written
     ├── LedgerMismatch      the ledger is of another world than the settings say
     ├── EpochLost           another market has taken over; this one may not settle
+    ├── StandingBy          this market does not settle now, and so cannot do what was asked
     └── RecordCorrupt       bytes in the ledger are no tick record (domain.record)
 """
 
@@ -24,3 +25,7 @@ class LedgerMismatch(SettingsError):
 
 class EpochLost(EnergyMarketError):
     """Another market has taken over."""
+
+
+class StandingBy(EnergyMarketError):
+    """This market does not settle now, and so cannot do what was asked."""

@@ -51,6 +51,13 @@ class MarketSettings(Settings):
     lease_seconds: float = Field(
         default=30.0, gt=0, le=86_400, description="silence after which a home's id is free"
     )
+    takeover_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        le=86_400,
+        description="silence of the market that settles after which a standby takes over though "
+        "it lives; 0 waits until it has ended",
+    )
     max_orders_in_flight: int = Field(
         default=20_000,
         ge=100,

@@ -17,7 +17,7 @@ from services.market.api.problems import unavailable
 from services.market.books import KnownPolicies
 from services.market.domain.record import Opening
 from services.market.ledger import History
-from services.market.service import MarketService
+from services.market.shown import Shown
 from services.market.view import View
 
 Result = TypeVar("Result")
@@ -30,7 +30,7 @@ _AT_WORK_S: Final = 5.0
 class ApiContext:
     """The market's view, its history, its commands; ``stopping`` is set when the server ends."""
 
-    market: MarketService
+    market: Shown
     settings: Mapping[str, Any]
     command_timeout_s: float
     metrics: ApiMetrics = field(default_factory=ApiMetrics)
@@ -47,12 +47,12 @@ class ApiContext:
     @property
     def history(self) -> History:
         """The ledger's past, through connections of its own."""
-        return self.market.books.ledger.history
+        return self.market.history
 
     @property
     def policies(self) -> KnownPolicies:
         """The policies that homes have shown; it grows while it is read."""
-        return self.market.books.policies
+        return self.market.policies
 
     @property
     def market_acts(self) -> bool:

@@ -94,11 +94,26 @@ class Ledger:
                 made = World(row.run, rules, row.fleet_secret_key)
         return cls(database, made)
 
+    def newest_epoch(self) -> int:
+        """The epoch of the market that took over last; 0 before the first."""
+        with self._database.reading() as connection:
+            return connection.execute(_NEWEST_EPOCH).scalar() or 0
+
+    def check_epoch(self) -> None:
+        """Raises ``EpochLost`` when another market took over, ``LedgerUnavailable``."""
+        with self._database.reading() as connection:
+            self._check_epoch(connection)
+
+    def newest_tick(self) -> int:
+        """The newest tick; 0 before the first."""
+        with self._database.reading() as connection:
+            return connection.execute(_NEWEST_TICK).scalar() or 0
+
     def raise_epoch(self, at: float) -> int:
         """Takes over: from now on a write under any earlier epoch fails. Returns the new epoch."""
         with self._database.writing("the epoch") as connection:
             newest = connection.execute(_NEWEST_EPOCH).scalar() or 0
-            head = connection.execute(sa.select(sa.func.max(ticks.c.tick))).scalar() or 0
+            head = connection.execute(_NEWEST_TICK).scalar() or 0
             row = {"epoch": newest + 1, "from_tick": head + 1, "at": at}
             connection.execute(sa.insert(epochs), row)
         self.epoch = newest + 1
@@ -208,6 +223,7 @@ _INSERT_TICK = sa.insert(ticks)
 _INSERT_EVENT = sa.insert(events)
 _REPLACE_PAGE = sa.insert(accounts).prefix_with("OR REPLACE")
 _REPLACE_FLEET = sa.insert(fleets).prefix_with("OR REPLACE")
+_NEWEST_TICK = sa.select(sa.func.max(ticks.c.tick))
 _NEWEST_EPOCH = sa.select(sa.func.max(epochs.c.epoch))
 
 

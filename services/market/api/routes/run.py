@@ -25,6 +25,7 @@ async def run(context: Context) -> Run:
     view = context.view
     return Run(
         run=view.run,
+        role=view.role,
         seed=view.seed,
         epoch=view.epoch,
         price_model=view.price_model,

@@ -14,10 +14,17 @@ HeadHash = Annotated[
 ]
 
 
+Role = Annotated[
+    Literal["settling", "standby"],
+    Field(description="whether this market settles, or waits for the one that does to end"),
+]
+
+
 class Run(Answer):
     """What runs here."""
 
     run: str = Field(description="id of the run: another one is another ledger")
+    role: Role
     seed: int = Field(ge=0)
     epoch: int = Field(ge=0, description="how often a market took over this ledger")
     price_model: str
@@ -67,5 +74,6 @@ class Ready(Answer):
     """The market reaches all that it needs."""
 
     status: Literal["ready"] = "ready"
+    role: Role
     checks: dict[str, bool] = Field(description="`broker`, `redis`, `ledger`, `market`")
     waiting_for: list[str] = Field(description="what the next tick waits for, if anything")
