@@ -16,7 +16,7 @@ from services.market.domain.rules import Rules
 from services.market.errors import EpochLost
 from services.market.front_door import FrontDoor
 from services.market.leadership import Leadership
-from services.market.ledger import Ledger
+from services.market.ledger import Ledger, Retention
 from services.market.lock import LedgerLock
 from services.market.metrics import MarketMetrics
 from services.market.service import MarketService
@@ -36,7 +36,7 @@ def run(checkpoint: Checkpoint = pass_by) -> None:
     stop = runtime.StopRequest()
     stop.listen_to_signals()
     lock = LedgerLock(chosen.ledger_url)
-    ledger = Ledger.open(chosen.ledger_url, rules(chosen))
+    ledger = Ledger.open(chosen.ledger_url, rules(chosen), retention(chosen))
     try:
         _Process(chosen, log, stop, ledger, lock, checkpoint).run()
     finally:
@@ -145,6 +145,11 @@ def rules(chosen: MarketSettings) -> Rules:
         price_model=chosen.price_model,
         credit_limit_neur=None if limit is None else round(limit * NEUR_IN_EUR),
     )
+
+
+def retention(chosen: MarketSettings) -> Retention:
+    """How much history is kept, as the settings say."""
+    return Retention(ticks=chosen.history_ticks, size_bytes=chosen.history_mib * 2**20)
 
 
 if __name__ == "__main__":

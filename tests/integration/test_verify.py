@@ -110,7 +110,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
             "UPDATE accounts SET stock_wh = ?",
             columns.pack([1, 2, 3, 4, 5, 6, 7, 8]),
         ),
-        "its account holds",
+        "home 1: in its account it has 1 Wh",
     ),
     "money from nowhere, chained anew": (
         lambda ledger: forge(ledger, 5, balance_neur=raised(stored(ledger, 5).balance_neur, 2, 1)),

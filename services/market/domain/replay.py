@@ -7,6 +7,7 @@ this market and by no faulty one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,6 +18,7 @@ from services.market.domain.pricing import PRICE_MODELS, MarketOutcome, PriceMod
 from services.market.domain.record import SettledTick
 from services.market.domain.rules import Rules
 from services.market.domain.settlement import OrderColumns, Roster, settle
+from services.market.domain.snapshot import Page, Snapshot, seal, unpacked
 
 
 class LedgerFault(EnergyMarketError):
@@ -34,9 +36,13 @@ class StoredTick:
 
 
 class Replay:
-    """The state of a world, moved on by ``feed``; starts before the first tick."""
+    """The state of a world, moved on by ``feed``.
 
-    def __init__(self, rules: Rules) -> None:
+    Starts before the first tick, or for a ledger that has forgotten its beginning at a snapshot.
+    """
+
+    def __init__(self, rules: Rules, base: tuple[Snapshot, Sequence[Page]] | None = None) -> None:
+        """Raises ``LedgerFault`` when the snapshot is not what was sealed."""
         self.ticks = 0
         self.home_ticks = 0
         self.residuals = Residuals()
@@ -46,7 +52,42 @@ class Replay:
         self._rules = rules
         self._model: PriceModel = PRICE_MODELS[rules.price_model]()
         self._price_neur_per_wh = self._model.start_neur_per_wh
-        self._tick = self._epoch = 0
+        self.tick = self._epoch = 0
+        if base:
+            self._start_at(*base)
+
+    def _start_at(self, snapshot: Snapshot, pages: Sequence[Page]) -> None:
+        stock_wh, balance_neur = opened(snapshot, pages)
+        self.stock_wh = dict(enumerate(stock_wh, start=1))
+        self.balance_neur = dict(enumerate(balance_neur, start=1))
+        self.head_hash, self.tick = snapshot.tick_hash, snapshot.tick
+        self._epoch, self._price_neur_per_wh = snapshot.epoch, snapshot.next_price_neur_per_wh
+
+    def check_snapshot(self, snapshot: Snapshot, pages: Sequence[Page]) -> None:
+        """Checks a snapshot of the tick that was fed last; raises ``LedgerFault``."""
+        stock_wh, balance_neur = opened(snapshot, pages)
+        said = snapshot.tick_hash, snapshot.epoch, snapshot.next_price_neur_per_wh
+        if said != (self.head_hash, self._epoch, self._price_neur_per_wh):
+            raise LedgerFault(f"the snapshot of tick {self.tick} is not of that tick (I5)")
+        self.check_accounts(stock_wh, balance_neur, f"the snapshot of tick {self.tick}")
+
+    def check_accounts(
+        self, stock_wh: Sequence[int], balance_neur: Sequence[int], where: str
+    ) -> None:
+        """Checks accounts as of the tick that was fed last (row 0 is home 1): they are those of
+        the replay, and no other home has anything. Raises ``LedgerFault``, which names ``where``.
+        """
+        rows = zip(stock_wh, balance_neur, strict=True)
+        for home, (stock, balance) in enumerate(rows, start=1):
+            replayed = self.stock_wh.get(home, 0), self.balance_neur.get(home, 0)
+            if (stock, balance) != replayed:
+                raise LedgerFault(
+                    f"home {home}: in {where} it has {stock} Wh and {balance} nEUR, "
+                    f"the replay gives {replayed[0]} Wh and {replayed[1]} nEUR (I5)"
+                )
+        highest = max(self.stock_wh, default=0)
+        if highest > len(stock_wh):
+            raise LedgerFault(f"home {highest} has traded and is missing in {where} (I5)")
 
     def feed(self, stored: StoredTick) -> None:
         """Checks the next tick and takes it in; raises ``LedgerFault``."""
@@ -64,14 +105,14 @@ class Replay:
         self._check_price(settled)
         self.stock_wh.update(zip(settled.home, settled.outcome.stock_wh, strict=True))
         self.balance_neur.update(zip(settled.home, settled.outcome.balance_neur, strict=True))
-        self.head_hash, self._tick, self._epoch = tick_hash, stored.tick, stored.epoch
+        self.head_hash, self.tick, self._epoch = tick_hash, stored.tick, stored.epoch
         self._price_neur_per_wh = settled.next_price_neur_per_wh
         self.ticks += 1
         self.home_ticks += len(settled.home)
 
     def _check_order(self, stored: StoredTick) -> None:
-        if stored.tick != self._tick + 1:
-            raise LedgerFault(f"tick {stored.tick} follows tick {self._tick} (I6)")
+        if stored.tick != self.tick + 1:
+            raise LedgerFault(f"tick {stored.tick} follows tick {self.tick} (I6)")
         if stored.epoch < self._epoch:
             raise LedgerFault(
                 f"tick {stored.tick}: epoch {stored.epoch} follows epoch {self._epoch} (I6)"
@@ -138,3 +179,13 @@ def _possible(orders: OrderColumns, row: int, stock_wh: int) -> bool:
     if 1 <= policy <= 3:
         return 0 <= amount <= has_wh
     return 4 <= policy <= 6 and amount == -has_wh > 0
+
+
+def opened(snapshot: Snapshot, pages: Sequence[Page]) -> tuple[list[int], list[int]]:
+    """(stock in Wh, balance in nEUR) by home in a snapshot; raises ``LedgerFault``."""
+    sealed = seal(
+        snapshot.tick, snapshot.epoch, snapshot.tick_hash, snapshot.next_price_neur_per_wh, pages
+    )
+    if sealed != snapshot.seal:
+        raise LedgerFault(f"the snapshot of tick {snapshot.tick} is not what was sealed (I5)")
+    return unpacked(pages)

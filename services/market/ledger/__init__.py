@@ -2,5 +2,6 @@
 
 from services.market.ledger.history import History, PriceRow, StoredEvent
 from services.market.ledger.ledger import Accounts, Ledger, World
+from services.market.ledger.retention import Retention
 
-__all__ = ["Accounts", "History", "Ledger", "PriceRow", "StoredEvent", "World"]
+__all__ = ["Accounts", "History", "Ledger", "PriceRow", "Retention", "StoredEvent", "World"]

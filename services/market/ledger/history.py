@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,14 @@ from services.market.domain import columns, record
 from services.market.domain.record import SettledTick
 from services.market.domain.replay import StoredTick
 from services.market.domain.rules import Rules
+from services.market.domain.snapshot import Page, Snapshot, unpacked
 from services.market.ledger.tables import (
-    PAGE_HOMES,
     Database,
     accounts,
     epochs,
     events,
+    snapshot_pages,
+    snapshots,
     ticks,
     world,
 )
@@ -77,9 +79,12 @@ class History:
             row = connection.execute(sa.select(world)).one()
         return Rules(row.seed, row.price_model, row.credit_limit_neur)
 
-    def stored_ticks(self) -> Iterator[StoredTick]:
-        """Every tick as it is stored, oldest first; read in steps, so that it takes no memory."""
-        query = sa.select(ticks.c.tick, ticks.c.epoch, ticks.c.record, ticks.c.hash)
+    def stored_ticks(self, from_tick: int = 0) -> Generator[StoredTick, None, None]:
+        """Every tick from ``from_tick`` on as it is stored, oldest first; read in steps, so that it
+        takes no memory."""
+        query = sa.select(ticks.c.tick, ticks.c.epoch, ticks.c.record, ticks.c.hash).where(
+            ticks.c.tick >= from_tick
+        )
         with self._database.reading() as connection:
             rows = connection.execution_options(yield_per=500).execute(query.order_by(ticks.c.tick))
             for row in rows:
@@ -87,14 +92,51 @@ class History:
 
     def accounts(self) -> tuple[list[int], list[int]]:
         """(stock, money) of every home as stored, home 1 first."""
-        stock_wh: list[int] = []
-        balance_neur: list[int] = []
         with self._database.reading() as connection:
-            for row in connection.execute(sa.select(accounts).order_by(accounts.c.page)):
-                missing = row.page * PAGE_HOMES - len(stock_wh)
-                stock_wh += [0] * missing + columns.unpack(row.stock_wh)
-                balance_neur += [0] * missing + columns.unpack(row.balance_neur)
-        return stock_wh, balance_neur
+            return unpacked(_pages(connection.execute(sa.select(accounts).order_by("page"))))
+
+    def newest_accounts(self) -> tuple[int, tuple[list[int], list[int]]]:
+        """The newest tick and the accounts as of it: (tick, (stock, money))."""
+        with self._database.reading_at_one_moment() as connection:
+            tick = connection.execute(sa.select(sa.func.max(ticks.c.tick))).scalar() or 0
+            pages = _pages(connection.execute(sa.select(accounts).order_by("page")))
+            return tick, unpacked(pages)
+
+    def first_tick(self) -> int:
+        """The first tick from which on the history is whole: older ones are gone, or going. 1 in a
+        ledger that has forgotten nothing."""
+        base = self.base()
+        return base.tick + 1 if base else 1
+
+    def base(self) -> Snapshot | None:
+        """The snapshot that the history begins with; None when it begins with the first tick.
+
+        Also None when ticks are missing for which there is no snapshot.
+        """
+        oldest = sa.select(sa.func.min(ticks.c.tick)).scalar_subquery()
+        query = sa.select(snapshots).where(snapshots.c.tick >= oldest - 1, oldest > 1)
+        with self._database.reading() as connection:
+            row = connection.execute(query.order_by(snapshots.c.tick).limit(1)).one_or_none()
+        return None if row is None else _snapshot(row)
+
+    def snapshot(self, tick: int) -> Snapshot | None:
+        """The snapshot as of a tick, if there is one."""
+        query = sa.select(snapshots).where(snapshots.c.tick == tick)
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _snapshot(row)
+
+    def snapshot_ticks(self) -> list[int]:
+        """The ticks that have left a snapshot, in ascending order."""
+        query = sa.select(snapshots.c.tick).order_by(snapshots.c.tick)
+        with self._database.reading() as connection:
+            return list(connection.execute(query).scalars())
+
+    def snapshot_pages(self, tick: int) -> list[Page]:
+        """The accounts of a snapshot, in ascending page."""
+        query = sa.select(snapshot_pages).where(snapshot_pages.c.tick == tick)
+        with self._database.reading() as connection:
+            return _pages(connection.execute(query.order_by(snapshot_pages.c.page)))
 
     def settled(self, tick: int) -> SettledTick | None:
         """A tick of the past; None when the ledger does not hold it."""
@@ -215,6 +257,16 @@ class History:
         query = sa.select(epochs.c.from_tick).where(epochs.c.epoch == epoch)
         with self._database.reading() as connection:
             return connection.execute(query).scalar()
+
+
+def _snapshot(row: Any) -> Snapshot:
+    return Snapshot(
+        row.tick, row.epoch, bytes(row.tick_hash), row.next_price_neur_per_wh, bytes(row.seal)
+    )
+
+
+def _pages(rows: Any) -> list[Page]:
+    return [Page(row.page, bytes(row.stock_wh), bytes(row.balance_neur)) for row in rows]
 
 
 def _stored_event(row: Any) -> StoredEvent:

@@ -7,6 +7,7 @@
 ``fleets``    home processes and the homes they hold
 ``events``    external events that began, or are to begin
 ``openings``  what a clock decided before a tick was announced
+``snapshots`` the accounts as of some ticks, in ``snapshot_pages``: see ``retention``
 """
 
 from __future__ import annotations
@@ -14,15 +15,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from services.market.errors import LedgerUnavailable
-
-PAGE_HOMES: Final = 4_096
-"""Homes per row of ``accounts``: a tick rewrites whole pages, few and large."""
 
 metadata = sa.MetaData()
 
@@ -95,6 +93,23 @@ openings = sa.Table(
     sa.Column("tick", sa.Integer, primary_key=True),
     sa.Column("opening", sa.LargeBinary, nullable=False),
 )
+snapshots = sa.Table(
+    "snapshots",
+    metadata,
+    sa.Column("tick", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("tick_hash", sa.LargeBinary, nullable=False),
+    sa.Column("next_price_neur_per_wh", sa.Integer, nullable=False),
+    sa.Column("seal", sa.LargeBinary, nullable=False),
+)
+snapshot_pages = sa.Table(
+    "snapshot_pages",
+    metadata,
+    sa.Column("tick", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("page", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("stock_wh", sa.LargeBinary, nullable=False),
+    sa.Column("balance_neur", sa.LargeBinary, nullable=False),
+)
 
 
 class Database:
@@ -123,6 +138,16 @@ class Database:
         """A connection to read with. Raises ``LedgerUnavailable``."""
         with self._turn, _translated("be read"), self._engine.connect() as connection:
             yield connection
+
+    @contextmanager
+    def reading_at_one_moment(self) -> Iterator[sa.Connection]:
+        """Like ``reading``; several queries see the same ledger, whatever is written meanwhile."""
+        with self.reading() as connection:
+            connection.exec_driver_sql("BEGIN")  # the driver begins none for a mere SELECT
+            try:
+                yield connection
+            finally:
+                connection.rollback()
 
     @contextmanager
     def writing(self, what: str) -> Iterator[sa.Connection]:
