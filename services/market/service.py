@@ -127,7 +127,8 @@ class MarketService:
             self._ledger_writable = False
             self._ledger_again_at = self._clock.monotonic() + _LEDGER_AGAIN_S
             return self._ledger_again_at
-        if not self._ledger_writable:
+        # Without the broker nothing was due, so nothing was tried.
+        if not self._ledger_writable and self._connected:
             self._log.info("the ledger takes writes again")
             self._ledger_writable = True
         return due
@@ -138,6 +139,8 @@ class MarketService:
         To be run as a command, on the market's thread. Raises ``LedgerUnavailable``.
         """
         tick = self._floor.coming_tick
+        if self.books.ledger.opening(tick):
+            tick += 1  # a predecessor has announced how that one opens
         return self.books.add_event(start, tick), tick
 
     @property
