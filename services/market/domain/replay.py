@@ -48,8 +48,8 @@ class Replay:
         self._price_neur_per_wh = self._model.start_neur_per_wh
         self._tick = self._epoch = 0
 
-    def feed(self, stored: StoredTick) -> None:
-        """Checks the next tick and takes it in; raises ``LedgerFault``."""
+    def feed(self, stored: StoredTick) -> SettledTick:
+        """Checks the next tick, takes it in and gives it opened; raises ``LedgerFault``."""
         self._check_order(stored)
         tick_hash = record.chained_hash(self.head_hash, stored.body)
         if tick_hash != stored.tick_hash:
@@ -68,6 +68,11 @@ class Replay:
         self._price_neur_per_wh = settled.next_price_neur_per_wh
         self.ticks += 1
         self.home_ticks += len(settled.home)
+        return settled
+
+    def accounts(self) -> dict[int, tuple[int, int]]:
+        """(stock, balance) of each home that has had part in a tick, by home id."""
+        return {h: (wh, self.balance_neur[h]) for h, wh in self.stock_wh.items()}
 
     def _check_order(self, stored: StoredTick) -> None:
         if stored.tick != self._tick + 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +10,7 @@ import sqlalchemy as sa
 from energymarket.messages import EventStart
 from services.market.domain import columns, record
 from services.market.domain.record import SettledTick
-from services.market.domain.replay import StoredTick
-from services.market.domain.rules import Rules
+from services.market.errors import LedgerUnreadable
 from services.market.ledger.tables import (
     PAGE_HOMES,
     Database,
@@ -20,7 +18,6 @@ from services.market.ledger.tables import (
     epochs,
     events,
     ticks,
-    world,
 )
 
 
@@ -62,29 +59,6 @@ class History:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @classmethod
-    def of_file(cls, path: str) -> History:
-        """The history in a ledger's file, which is only read; a market may be writing it."""
-        return cls(Database(f"sqlite:///{path}", read_only=True))
-
-    def close(self) -> None:
-        """Gives all connections back."""
-        self._database.close()
-
-    def rules(self) -> Rules:
-        """What this ledger's world is made by."""
-        with self._database.reading() as connection:
-            row = connection.execute(sa.select(world)).one()
-        return Rules(row.seed, row.price_model, row.credit_limit_neur)
-
-    def stored_ticks(self) -> Iterator[StoredTick]:
-        """Every tick as it is stored, oldest first; read in steps, so that it takes no memory."""
-        query = sa.select(ticks.c.tick, ticks.c.epoch, ticks.c.record, ticks.c.hash)
-        with self._database.reading() as connection:
-            rows = connection.execution_options(yield_per=500).execute(query.order_by(ticks.c.tick))
-            for row in rows:
-                yield StoredTick(row.tick, row.epoch, bytes(row.record), bytes(row.hash))
-
     def accounts(self) -> tuple[list[int], list[int]]:
         """(stock, money) of every home as stored, home 1 first."""
         stock_wh: list[int] = []
@@ -102,7 +76,7 @@ class History:
             body = connection.execute(
                 sa.select(ticks.c.record).where(ticks.c.tick == tick)
             ).scalar()
-        return None if body is None else record.from_bytes(body)
+        return None if body is None else _opened(body)
 
     def settled_between(self, from_tick: int, to_tick: int, limit: int) -> list[SettledTick]:
         """Ticks of ``[from_tick, to_tick)``, newest first, at most ``limit``."""
@@ -113,7 +87,7 @@ class History:
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return [record.from_bytes(body) for body in connection.execute(query).scalars()]
+            return [_opened(body) for body in connection.execute(query).scalars()]
 
     def newest_first(
         self, from_tick: int, to_tick: int, limit: int, max_rows: int
@@ -143,7 +117,7 @@ class History:
         )
         with self._database.reading() as connection:
             bodies = connection.execute(query).scalars().all()
-        return [record.from_bytes(body) for body in bodies]
+        return [_opened(body) for body in bodies]
 
     def tick_hash(self, tick: int) -> bytes | None:
         """The chained hash of a tick; None when the ledger does not hold it."""
@@ -215,6 +189,13 @@ class History:
         query = sa.select(epochs.c.from_tick).where(epochs.c.epoch == epoch)
         with self._database.reading() as connection:
             return connection.execute(query).scalar()
+
+
+def _opened(body: bytes) -> SettledTick:
+    try:
+        return record.from_bytes(body)
+    except record.RecordCorrupt as error:
+        raise LedgerUnreadable(f"the ledger is damaged: {error}") from error
 
 
 def _stored_event(row: Any) -> StoredEvent:
