@@ -8,7 +8,8 @@ from pathlib import Path
 
 from energymarket.errors import SettingsError
 from services.market.auditor import Auditor
-from services.market.ledger import History
+from services.market.domain.crosscheck import CrossCheck
+from services.market.ledger import Inspection
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +25,25 @@ class Verdict:
 
 
 def verify(ledger: Path) -> Verdict:
-    """Replays the whole ledger: epochs, hash chain, balances, settlement, price, accounts.
+    """Replays the whole ledger as of one moment, which a market may be writing meanwhile: epochs,
+    hash chain, balances, settlement, price, accounts, and all that is stored beside the records.
 
-    Raises ``LedgerFault`` for the first thing that is wrong, ``LedgerUnavailable`` or
-    ``SettingsError`` when there is no ledger to read.
+    Raises ``LedgerFault`` for the first thing that is wrong, ``LedgerUnreadable`` for a file that
+    is damaged or no ledger, ``LedgerUnavailable`` or ``SettingsError`` when there is none to read.
     """
+    if ledger.is_dir():
+        raise SettingsError(f"{ledger} is a folder: name the ledger.db in it.")
     if not ledger.is_file():
         raise SettingsError(f"{ledger} is not there: name the ledger.db of a run.")
     begun = time.perf_counter()
-    history = History.of_file(str(ledger))
-    try:
-        auditor = Auditor(history)
-        while not auditor.advance():
-            pass  # a market writes on: its newest ticks are audited too
-        replay = auditor.replay
-        assert replay is not None
-    finally:
-        history.close()
+    with Inspection.of_file(ledger) as look:
+        look.check_kind()
+        look.check_pages(thoroughly=True)
+        auditor = Auditor()
+        replay = auditor.begin(look)
+        check = CrossCheck(look.surroundings(), begins_at=auditor.from_tick)
+        auditor.advance(look, watch=check.feed)
+        check.finish()
     seconds = time.perf_counter() - begun
     return Verdict(
         replay.ticks, replay.home_ticks, replay.head_hash.hex(), seconds, auditor.from_tick

@@ -2,65 +2,57 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Callable
 
-from services.market.domain.replay import Replay
-from services.market.ledger import History
+from services.market.domain.crosscheck import TickLine
+from services.market.domain.record import SettledTick
+from services.market.domain.replay import Replay, check_accounts
+from services.market.ledger import Inspection
+
+Watch = Callable[[TickLine, SettledTick], None]
+
+
+def _look_away(_line: TickLine, _settled: SettledTick) -> None:
+    """Nobody else wants to see the ticks."""
 
 
 class Auditor:
-    """Replays what the ledger holds; a market may be writing it meanwhile."""
+    """A replay of a ledger, that goes on with each look at it; a market may write it meanwhile."""
 
-    def __init__(self, history: History) -> None:
-        """Nothing is read before ``advance``."""
-        self._history = history
-        self._rules = history.rules()
-        self.from_tick = 0
-        """The first tick that was replayed."""
+    def __init__(self) -> None:
         self.replay: Replay | None = None
+        self.from_tick = 0
+        """The first tick that is replayed; 0 before the first look."""
 
-    def advance(self, home_ticks: int | None = None) -> bool:
-        """Replays on, about ``home_ticks`` rows of homes (None: all there are); True at the newest
-        tick, with the accounts compared.
+    def begin(self, look: Inspection) -> Replay:
+        """The replay so far; a new one if the ledger has meanwhile forgotten what comes next.
 
-        Raises ``LedgerFault`` for the first thing that is wrong, ``LedgerUnavailable``.
+        Raises ``LedgerFault``, ``LedgerUnreadable``.
         """
-        replay = self._begun()
-        enough = None if home_ticks is None else replay.home_ticks + home_ticks
-        snapshots = set(self._history.snapshot_ticks())
-        with closing(self._history.stored_ticks(replay.tick + 1)) as rows:
-            for stored in rows:
-                if stored.tick != replay.tick + 1 and self._is_forgotten(replay.tick):
-                    return False  # trimmed just now: the next call begins where the history does
-                replay.feed(stored)
-                if replay.tick in snapshots:
-                    self._compare_snapshot(replay)
-                if enough is not None and replay.home_ticks >= enough:
-                    return False
-        return self._compare_accounts(replay)
-
-    def _begun(self) -> Replay:
-        """The replay so far; a new one if the ledger has meanwhile forgotten what comes next."""
-        if self.replay is None or self._is_forgotten(self.replay.tick):
-            base = self._history.base()
-            pages = self._history.snapshot_pages(base.tick) if base else []
-            self.replay = Replay(self._rules, (base, pages) if base else None)
+        base = look.base()
+        if self.replay is None or (base and self.replay.tick < base.tick):
+            start = (base, look.snapshot_pages(base.tick)) if base else None
+            self.replay = Replay(look.rules(), start)
             self.from_tick = self.replay.tick + 1
         return self.replay
 
-    def _is_forgotten(self, tick: int) -> bool:
-        base = self._history.base()
-        return base is not None and tick < base.tick
+    def advance(
+        self, look: Inspection, home_ticks: int | None = None, watch: Watch = _look_away
+    ) -> bool:
+        """Replays on, about ``home_ticks`` rows of homes (None: all there are); True at the newest
+        tick, with the accounts compared. ``watch`` is shown each tick.
 
-    def _compare_snapshot(self, replay: Replay) -> None:
-        snapshot = self._history.snapshot(replay.tick)
-        if snapshot:
-            replay.check_snapshot(snapshot, self._history.snapshot_pages(replay.tick))
-
-    def _compare_accounts(self, replay: Replay) -> bool:
-        """False when a further tick was settled just now: then the accounts are later ones."""
-        tick, accounts = self._history.newest_accounts()
-        if tick != replay.tick:
-            return False
-        replay.check_accounts(*accounts, "its account")
+        Raises ``LedgerFault`` for the first thing that is wrong, ``LedgerUnreadable``.
+        """
+        replay = self.begin(look)
+        enough = None if home_ticks is None else replay.home_ticks + home_ticks
+        snapshots = look.snapshots()
+        for line in look.ticks(after=replay.tick):
+            watch(line, replay.feed(line.stored))
+            snapshot = snapshots.get(replay.tick)
+            if snapshot:
+                replay.check_snapshot(snapshot, look.snapshot_pages(replay.tick))
+            if enough is not None and replay.home_ticks >= enough:
+                return False
+        check_accounts(replay.accounts(), look.accounts())
         return True

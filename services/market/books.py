@@ -105,6 +105,12 @@ class Books:
         """A home's stock after the newest tick."""
         return self.accounts.stock_wh[home - 1] if home <= len(self.accounts.stock_wh) else 0
 
+    def settled(self, tick: int) -> SettledTick | None:
+        """A tick of the past; None when the ledger does not hold it."""
+        if self.last and self.last.tick == tick:
+            return self.last
+        return self.ledger.history.settled(tick)
+
     # ------------------------------------------------------------------------------- a tick on
 
     def opening(

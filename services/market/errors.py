@@ -4,6 +4,7 @@
 
     EnergyMarketError
     ├── LedgerUnavailable   the ledger cannot be read or written now; nothing was written
+    │   └── LedgerUnreadable    the file is damaged, or no ledger that this version reads
     ├── LedgerMismatch      the ledger is of another world than the settings say
     ├── EpochLost           another market has taken over; this one may not settle
     ├── StandingBy          this market does not settle now, and so cannot do what was asked
@@ -17,6 +18,10 @@ from energymarket.errors import EnergyMarketError, SettingsError
 
 class LedgerUnavailable(EnergyMarketError):
     """The ledger cannot be read or written now; nothing was written."""
+
+
+class LedgerUnreadable(LedgerUnavailable):
+    """The file is damaged, or no ledger that this version reads: waiting will not help."""
 
 
 class LedgerMismatch(SettingsError):

@@ -19,7 +19,7 @@ from services.market.domain.membership import Fleet, FleetsFull
 from services.market.domain.order_book import Refusal
 from services.market.domain.record import SettledTick
 from services.market.domain.settlement import ABSENT
-from services.market.errors import LedgerUnavailable
+from services.market.errors import LedgerUnavailable, LedgerUnreadable
 from services.market.floor import Floor, OpenTick
 
 _UNKNOWN_FLEET = Refusal("unknown_fleet", "this fleet is no member of the market: join", ())
@@ -228,10 +228,10 @@ class FrontDesk:
     def _answer_again(self, delivery: Delivery, orders: Orders, fleet: Fleet) -> None:
         """An order for a settled tick: a copy gets the stored receipt, a late one is told so."""
         books = self._floor.books
-        last = books.last
-        settled = (
-            last if last and last.tick == orders.tick else books.ledger.history.settled(orders.tick)
-        )
+        try:
+            settled = books.settled(orders.tick)
+        except LedgerUnreadable:
+            settled = None  # it will not be better tomorrow
         if settled is None:
             self._refuse(delivery, orders.fleet, orders.tick, _TRIMMED)
             return

@@ -81,7 +81,8 @@ class MarketService:
     # ------------------------------------------------------------------------------ life cycle
 
     def start(self) -> None:
-        self._bus.open(lambda: topology.market_topology(self._max_orders_in_flight))
+        in_flight, epoch = self._max_orders_in_flight, self.books.ledger.epoch
+        self._bus.open(lambda: topology.market_topology(in_flight, consumer_priority=epoch))
 
     def stop(self) -> None:
         self._bus.flush(0.5)
@@ -134,7 +135,8 @@ class MarketService:
             self._ledger_writable = False
             self._ledger_again_at = self._clock.monotonic() + _LEDGER_AGAIN_S
             return self._ledger_again_at
-        if not self._ledger_writable:
+        # Without the broker nothing was due, so nothing was tried.
+        if not self._ledger_writable and self._connected:
             self._log.info("the ledger takes writes again")
             self._ledger_writable = True
         return due
@@ -145,6 +147,8 @@ class MarketService:
         To be run as a command, on the market's thread. Raises ``LedgerUnavailable``.
         """
         tick = self._floor.coming_tick
+        if self.books.ledger.opening(tick):
+            tick += 1  # a predecessor has announced how that one opens
         return self.books.add_event(start, tick), tick
 
     @property

@@ -196,8 +196,8 @@ class TickCycle:
         )
         opening = self._books.opening(temperature_mdeg, starts, bits)
         if bits:
-            self._log.warning(f"tick {opening.tick} opens without {degraded(bits)}")
             self._books.ledger.save_opening(opening)
+            self._log.warning(f"tick {opening.tick} opens without {degraded(bits)}")
             for name in missing:
                 self._metrics.degraded.labels(name).inc()
         return opening

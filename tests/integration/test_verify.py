@@ -94,7 +94,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "an epoch goes back": (
         lambda ledger: change(ledger, "UPDATE ticks SET epoch = 9 WHERE tick = 4"),
-        "tick 5: epoch 1 follows epoch 9",
+        "tick 4: epoch 9 settled it, in epoch 1",
     ),
     "a hash is another": (
         lambda ledger: change(ledger, "UPDATE ticks SET hash = zeroblob(32) WHERE tick = 9"),
@@ -110,7 +110,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
             "UPDATE accounts SET stock_wh = ?",
             columns.pack([1, 2, 3, 4, 5, 6, 7, 8]),
         ),
-        "home 1: in its account it has 1 Wh",
+        "its account holds",
     ),
     "money from nowhere, chained anew": (
         lambda ledger: forge(ledger, 5, balance_neur=raised(stored(ledger, 5).balance_neur, 2, 1)),

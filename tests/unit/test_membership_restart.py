@@ -21,3 +21,17 @@ def test_a_process_that_left_gets_each_of_its_homes_once_after_a_restart_of_the_
     after = Membership(stored.values())
     back = after.join(key="c2", instance="c", homes=2, next_tick=4)
     assert back.homes == (2, 3)
+
+
+def test_homes_given_back_in_a_tick_that_is_opened_again_are_in_its_roster_once() -> None:
+    """I3: c leaves in tick 5, the market is killed in it, and a comes before 5 is open again."""
+    before = Membership()
+    before.join(key="c1", instance="c", homes=2, next_tick=1)
+    left = before.leave("c1", next_tick=6)
+    assert left is not None
+
+    after = Membership([left])
+    came = after.join(key="a1", instance="a", homes=2, next_tick=5)
+    assert came.homes == left.homes
+    assert after.roster(5) == [left]
+    assert after.roster(6) == [came]

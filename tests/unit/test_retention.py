@@ -148,7 +148,7 @@ def test_a_snapshot_sealed_over_other_accounts_is_named(tmp_path: Path) -> None:
     query(ledger, sql, forged.balance_neur, tick)
     with pytest.raises(LedgerFault) as refused:
         verify(ledger)
-    assert f"in the snapshot of tick {tick} it has" in str(refused.value)
+    assert f"the snapshot of tick {tick} holds" in str(refused.value)
 
 
 def test_fleets_that_the_market_forgets_are_dropped_from_the_ledger(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from services.market.api.schemas.run import Replayed
 from services.market.auditor import Auditor
 from services.market.domain.replay import LedgerFault
+from services.market.errors import LedgerUnreadable
 from services.market.ledger import History
 
 _HOME_TICKS: Final = 10_000
@@ -22,8 +23,7 @@ class OnlineReplay:
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._auditor: Auditor | None = None
-        self._history: History | None = None
+        self._auditor = Auditor()
         self._fault: str | None = None
 
     def go_on(self, history: History, homes: int) -> Replayed | None:
@@ -34,20 +34,19 @@ class OnlineReplay:
         if homes > _MOST_HOMES:
             return None
         with self._turn:
-            if self._auditor is None or self._history is not history:
-                self._auditor, self._history = Auditor(history), history
             complete = False
             if self._fault is None:
                 try:
-                    complete = self._auditor.advance(_HOME_TICKS)
-                except LedgerFault as fault:
+                    with history.inspection() as look:
+                        complete = self._auditor.advance(look, _HOME_TICKS)
+                except (LedgerFault, LedgerUnreadable) as fault:
                     self._fault = str(fault)
-            return self._so_far(self._auditor, complete=complete)
+            return self._so_far(complete=complete)
 
-    def _so_far(self, auditor: Auditor, *, complete: bool) -> Replayed:
-        replay = auditor.replay
+    def _so_far(self, *, complete: bool) -> Replayed:
+        replay = self._auditor.replay
         return Replayed(
-            from_tick=auditor.from_tick,
+            from_tick=self._auditor.from_tick,
             to_tick=replay.tick if replay else 0,
             head_hash=replay.head_hash.hex() if replay else "0" * 64,
             complete=complete,

@@ -42,9 +42,14 @@ class Membership:
         self.forgotten: list[Fleet] = []
         """Fleets dropped from memory, for the ledger to drop them too; it empties the list."""
         self._holder: dict[int, Fleet] = {}
+        self._taken_until: dict[int, int] = {}
         for fleet in self._by_instance.values():
             if fleet.left_tick is None:
                 self._holder.update(dict.fromkeys(fleet.homes, fleet))
+            else:
+                for home in fleet.homes:
+                    until = self._taken_until.get(home, 0)
+                    self._taken_until[home] = max(until, fleet.left_tick)
         # Homes of fleets that left count too: such a fleet may come back and want them again.
         known = self._by_instance.values()
         self._highest = max((home for fleet in known for home in fleet.homes), default=0)
@@ -93,7 +98,10 @@ class Membership:
             raise FleetsFull(f"the market admits {self._max_fleets} home processes at most")
         wanted = known.homes[:homes] if known else ()
         again = tuple(home for home in wanted if home not in self._holder)
-        return self._store(Fleet(instance, key, self._take(homes, again), first_tick=next_tick))
+        taken = self._take(homes, again)
+        # A market that was killed opens its last tick again, with those who left in it.
+        free_from = max((self._taken_until.get(home, 0) for home in taken), default=0)
+        return self._store(Fleet(instance, key, taken, first_tick=max(next_tick, free_from)))
 
     def leave(self, key: str, next_tick: int) -> Fleet | None:
         """A fleet goes: out of the roster from ``next_tick`` on, its homes free at once."""

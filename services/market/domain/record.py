@@ -166,6 +166,25 @@ def _opened(record: TickRecord) -> SettledTick:
     )
 
 
+def summary(settled: SettledTick) -> dict[str, int]:
+    """What the ledger repeats of a record beside it, so that a history need not open records."""
+    opening, out = settled.opening, settled.outcome
+    return {
+        "tick": opening.tick,
+        "price_neur_per_wh": opening.price_neur_per_wh,
+        "next_price_neur_per_wh": settled.next_price_neur_per_wh,
+        "temperature_mdeg": opening.temperature_mdeg,
+        "degraded": opening.degraded,
+        "homes": len(settled.home),
+        "absent": settled.absent,
+        "given_wh": sum(out.given_wh),
+        "sold_wh": sum(out.sold_wh),
+        "bought_wh": sum(out.bought_wh),
+        "spilled_wh": sum(out.spilled_wh),
+        "unserved_wh": sum(out.unserved_wh),
+    }
+
+
 def genesis_hash(rules: Rules) -> bytes:
     """The hash before the first tick: what a world is made by."""
     text = f"{FORMAT} {rules.seed} {rules.price_model} {rules.credit_limit_neur}"

@@ -7,7 +7,7 @@ this market and by no faulty one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -65,32 +65,14 @@ class Replay:
 
     def check_snapshot(self, snapshot: Snapshot, pages: Sequence[Page]) -> None:
         """Checks a snapshot of the tick that was fed last; raises ``LedgerFault``."""
-        stock_wh, balance_neur = opened(snapshot, pages)
+        accounts = dict(enumerate(zip(*opened(snapshot, pages), strict=True), start=1))
         said = snapshot.tick_hash, snapshot.epoch, snapshot.next_price_neur_per_wh
         if said != (self.head_hash, self._epoch, self._price_neur_per_wh):
             raise LedgerFault(f"the snapshot of tick {self.tick} is not of that tick (I5)")
-        self.check_accounts(stock_wh, balance_neur, f"the snapshot of tick {self.tick}")
+        check_accounts(self.accounts(), accounts, f"the snapshot of tick {self.tick}")
 
-    def check_accounts(
-        self, stock_wh: Sequence[int], balance_neur: Sequence[int], where: str
-    ) -> None:
-        """Checks accounts as of the tick that was fed last (row 0 is home 1): they are those of
-        the replay, and no other home has anything. Raises ``LedgerFault``, which names ``where``.
-        """
-        rows = zip(stock_wh, balance_neur, strict=True)
-        for home, (stock, balance) in enumerate(rows, start=1):
-            replayed = self.stock_wh.get(home, 0), self.balance_neur.get(home, 0)
-            if (stock, balance) != replayed:
-                raise LedgerFault(
-                    f"home {home}: in {where} it has {stock} Wh and {balance} nEUR, "
-                    f"the replay gives {replayed[0]} Wh and {replayed[1]} nEUR (I5)"
-                )
-        highest = max(self.stock_wh, default=0)
-        if highest > len(stock_wh):
-            raise LedgerFault(f"home {highest} has traded and is missing in {where} (I5)")
-
-    def feed(self, stored: StoredTick) -> None:
-        """Checks the next tick and takes it in; raises ``LedgerFault``."""
+    def feed(self, stored: StoredTick) -> SettledTick:
+        """Checks the next tick, takes it in and gives it opened; raises ``LedgerFault``."""
         self._check_order(stored)
         tick_hash = record.chained_hash(self.head_hash, stored.body)
         if tick_hash != stored.tick_hash:
@@ -109,6 +91,11 @@ class Replay:
         self._price_neur_per_wh = settled.next_price_neur_per_wh
         self.ticks += 1
         self.home_ticks += len(settled.home)
+        return settled
+
+    def accounts(self) -> dict[int, tuple[int, int]]:
+        """(stock, balance) of each home that has had part in a tick, by home id."""
+        return {h: (wh, self.balance_neur[h]) for h, wh in self.stock_wh.items()}
 
     def _check_order(self, stored: StoredTick) -> None:
         if stored.tick != self.tick + 1:
@@ -188,4 +175,25 @@ def opened(snapshot: Snapshot, pages: Sequence[Page]) -> tuple[list[int], list[i
     )
     if sealed != snapshot.seal:
         raise LedgerFault(f"the snapshot of tick {snapshot.tick} is not what was sealed (I5)")
-    return unpacked(pages)
+    try:
+        return unpacked(pages)
+    except ValueError as error:
+        raise LedgerFault(f"the snapshot of tick {snapshot.tick} holds {error}") from error
+
+
+def check_accounts(
+    replayed: Mapping[int, tuple[int, int]],
+    accounts: Mapping[int, tuple[int, int]],
+    where: str = "its account",
+) -> None:
+    """I5: each home has the (stock, balance) that its last tick left it with, all others nothing.
+
+    Both are by home id; an account of nothing may be left out. Raises ``LedgerFault``.
+    """
+    for home in sorted(replayed.keys() | accounts.keys()):
+        found, wanted = accounts.get(home, (0, 0)), replayed.get(home, (0, 0))
+        if found != wanted:
+            raise LedgerFault(
+                f"home {home}: {where} holds {found[0]} Wh and {found[1]} nEUR, "
+                f"the replay gives {wanted[0]} Wh and {wanted[1]} nEUR (I5)"
+            )

@@ -1,7 +1,17 @@
 """The ledger: the one place with SQL. One transaction per tick, synced before it returns."""
 
 from services.market.ledger.history import History, PriceRow, StoredEvent
+from services.market.ledger.inspection import Inspection
 from services.market.ledger.ledger import Accounts, Ledger, World
 from services.market.ledger.retention import Retention
 
-__all__ = ["Accounts", "History", "Ledger", "PriceRow", "Retention", "StoredEvent", "World"]
+__all__ = [
+    "Accounts",
+    "History",
+    "Inspection",
+    "Ledger",
+    "PriceRow",
+    "Retention",
+    "StoredEvent",
+    "World",
+]

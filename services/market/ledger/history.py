@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +12,15 @@ import sqlalchemy as sa
 from energymarket.messages import EventStart
 from services.market.domain import columns, record
 from services.market.domain.record import SettledTick
-from services.market.domain.replay import StoredTick
-from services.market.domain.rules import Rules
-from services.market.domain.snapshot import Page, Snapshot, unpacked
+from services.market.domain.snapshot import Page, unpacked
+from services.market.errors import LedgerUnreadable
+from services.market.ledger.inspection import Inspection
 from services.market.ledger.tables import (
     Database,
     accounts,
     epochs,
     events,
-    snapshot_pages,
-    snapshots,
     ticks,
-    world,
 )
 
 
@@ -64,79 +62,17 @@ class History:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @classmethod
-    def of_file(cls, path: str) -> History:
-        """The history in a ledger's file, which is only read; a market may be writing it."""
-        return cls(Database(f"sqlite:///{path}", read_only=True))
-
-    def close(self) -> None:
-        """Gives all connections back."""
-        self._database.close()
-
-    def rules(self) -> Rules:
-        """What this ledger's world is made by."""
-        with self._database.reading() as connection:
-            row = connection.execute(sa.select(world)).one()
-        return Rules(row.seed, row.price_model, row.credit_limit_neur)
-
-    def stored_ticks(self, from_tick: int = 0) -> Generator[StoredTick, None, None]:
-        """Every tick from ``from_tick`` on as it is stored, oldest first; read in steps, so that it
-        takes no memory."""
-        query = sa.select(ticks.c.tick, ticks.c.epoch, ticks.c.record, ticks.c.hash).where(
-            ticks.c.tick >= from_tick
-        )
-        with self._database.reading() as connection:
-            rows = connection.execution_options(yield_per=500).execute(query.order_by(ticks.c.tick))
-            for row in rows:
-                yield StoredTick(row.tick, row.epoch, bytes(row.record), bytes(row.hash))
+    @contextmanager
+    def inspection(self) -> Iterator[Inspection]:
+        """A look at the whole ledger as of this moment."""
+        with Inspection.of(self._database) as look:
+            yield look
 
     def accounts(self) -> tuple[list[int], list[int]]:
         """(stock, money) of every home as stored, home 1 first."""
         with self._database.reading() as connection:
-            return unpacked(_pages(connection.execute(sa.select(accounts).order_by("page"))))
-
-    def newest_accounts(self) -> tuple[int, tuple[list[int], list[int]]]:
-        """The newest tick and the accounts as of it: (tick, (stock, money))."""
-        with self._database.reading_at_one_moment() as connection:
-            tick = connection.execute(sa.select(sa.func.max(ticks.c.tick))).scalar() or 0
-            pages = _pages(connection.execute(sa.select(accounts).order_by("page")))
-            return tick, unpacked(pages)
-
-    def first_tick(self) -> int:
-        """The first tick from which on the history is whole: older ones are gone, or going. 1 in a
-        ledger that has forgotten nothing."""
-        base = self.base()
-        return base.tick + 1 if base else 1
-
-    def base(self) -> Snapshot | None:
-        """The snapshot that the history begins with; None when it begins with the first tick.
-
-        Also None when ticks are missing for which there is no snapshot.
-        """
-        oldest = sa.select(sa.func.min(ticks.c.tick)).scalar_subquery()
-        query = sa.select(snapshots).where(snapshots.c.tick >= oldest - 1, oldest > 1)
-        with self._database.reading() as connection:
-            row = connection.execute(query.order_by(snapshots.c.tick).limit(1)).one_or_none()
-        return None if row is None else _snapshot(row)
-
-    def snapshot(self, tick: int) -> Snapshot | None:
-        """The snapshot as of a tick, if there is one."""
-        query = sa.select(snapshots).where(snapshots.c.tick == tick)
-        with self._database.reading() as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else _snapshot(row)
-
-    def snapshot_ticks(self) -> list[int]:
-        """The ticks that have left a snapshot, in ascending order."""
-        query = sa.select(snapshots.c.tick).order_by(snapshots.c.tick)
-        with self._database.reading() as connection:
-            return list(connection.execute(query).scalars())
-
-    def snapshot_pages(self, tick: int) -> list[Page]:
-        """The accounts of a snapshot, in ascending page."""
-        query = sa.select(snapshot_pages).where(snapshot_pages.c.tick == tick)
-        with self._database.reading() as connection:
-            return _pages(connection.execute(query.order_by(snapshot_pages.c.page)))
+            rows = connection.execute(sa.select(accounts).order_by(accounts.c.page))
+            return unpacked(Page(row.page, row.stock_wh, row.balance_neur) for row in rows)
 
     def settled(self, tick: int) -> SettledTick | None:
         """A tick of the past; None when the ledger does not hold it."""
@@ -144,7 +80,7 @@ class History:
             body = connection.execute(
                 sa.select(ticks.c.record).where(ticks.c.tick == tick)
             ).scalar()
-        return None if body is None else record.from_bytes(body)
+        return None if body is None else _opened(body)
 
     def settled_between(self, from_tick: int, to_tick: int, limit: int) -> list[SettledTick]:
         """Ticks of ``[from_tick, to_tick)``, newest first, at most ``limit``."""
@@ -155,7 +91,7 @@ class History:
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return [record.from_bytes(body) for body in connection.execute(query).scalars()]
+            return [_opened(body) for body in connection.execute(query).scalars()]
 
     def newest_first(
         self, from_tick: int, to_tick: int, limit: int, max_rows: int
@@ -185,7 +121,7 @@ class History:
         )
         with self._database.reading() as connection:
             bodies = connection.execute(query).scalars().all()
-        return [record.from_bytes(body) for body in bodies]
+        return [_opened(body) for body in bodies]
 
     def tick_hash(self, tick: int) -> bytes | None:
         """The chained hash of a tick; None when the ledger does not hold it."""
@@ -259,14 +195,11 @@ class History:
             return connection.execute(query).scalar()
 
 
-def _snapshot(row: Any) -> Snapshot:
-    return Snapshot(
-        row.tick, row.epoch, bytes(row.tick_hash), row.next_price_neur_per_wh, bytes(row.seal)
-    )
-
-
-def _pages(rows: Any) -> list[Page]:
-    return [Page(row.page, bytes(row.stock_wh), bytes(row.balance_neur)) for row in rows]
+def _opened(body: bytes) -> SettledTick:
+    try:
+        return record.from_bytes(body)
+    except record.RecordCorrupt as error:
+        raise LedgerUnreadable(f"the ledger is damaged: {error}") from error
 
 
 def _stored_event(row: Any) -> StoredEvent:

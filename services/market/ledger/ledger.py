@@ -18,13 +18,16 @@ from services.market.domain.replay import StoredTick
 from services.market.domain.rules import Rules
 from services.market.domain.snapshot import PAGE_HOMES
 from services.market.errors import EpochLost, LedgerMismatch
+from services.market.ledger.beginning import begin_ledger
 from services.market.ledger.history import History
+from services.market.ledger.inspection import check_before_writing, check_newest
 from services.market.ledger.retention import Retention, Trimmer
 from services.market.ledger.tables import (
     Database,
     accounts,
     epochs,
     events,
+    file_of,
     fleets,
     metadata,
     openings,
@@ -81,11 +84,22 @@ class Ledger:
 
     @classmethod
     def open(cls, url: str, rules: Rules, retention: Retention | None = None) -> Ledger:
-        """Opens or makes the ledger at ``url``; without ``retention`` it keeps everything.
+        """Opens the ledger at ``url``, or makes it where there is none; without ``retention`` it
+        keeps everything.
 
-        Raises ``LedgerMismatch`` when it was begun with other rules or in another format, and
-        ``LedgerUnavailable`` when it cannot be read or written.
+        Raises ``LedgerMismatch`` when it was begun with other rules, ``LedgerUnreadable`` when it
+        is damaged or no ledger of this version, ``LedgerUnavailable`` when it cannot be read or
+        written.
         """
+        path = file_of(url)
+        if path and not path.exists():
+            begin_ledger(path, lambda apart: cls._open(f"sqlite:///{apart}", rules).close())
+        if path:
+            check_before_writing(path)
+        return cls._open(url, rules, retention)
+
+    @classmethod
+    def _open(cls, url: str, rules: Rules, retention: Retention | None = None) -> Ledger:
         database = Database(url)
         with database.writing("its tables") as connection:
             metadata.create_all(connection)
@@ -114,7 +128,11 @@ class Ledger:
             return connection.execute(_NEWEST_TICK).scalar() or 0
 
     def raise_epoch(self, at: float) -> int:
-        """Takes over: from now on a write under any earlier epoch fails. Returns the new epoch."""
+        """Takes over: from now on a write under any earlier epoch fails. Returns the new epoch.
+
+        Raises ``LedgerUnreadable`` when what a market would go on with is damaged.
+        """
+        check_newest(self._database)
         with self._database.writing("the epoch") as connection:
             newest = connection.execute(_NEWEST_EPOCH).scalar() or 0
             head = connection.execute(_NEWEST_TICK).scalar() or 0
@@ -269,21 +287,9 @@ def _check_world(row: Any, rules: Rules) -> None:
 def _tick_row(
     settled: SettledTick, epoch: int, at: float, *, body: bytes, tick_hash: bytes
 ) -> dict[str, Any]:
-    opening, out = settled.opening, settled.outcome
     return {
-        "tick": settled.tick,
+        **record.summary(settled),
         "epoch": epoch,
-        "price_neur_per_wh": opening.price_neur_per_wh,
-        "next_price_neur_per_wh": settled.next_price_neur_per_wh,
-        "temperature_mdeg": opening.temperature_mdeg,
-        "degraded": opening.degraded,
-        "homes": len(settled.home),
-        "absent": settled.absent,
-        "given_wh": sum(out.given_wh),
-        "sold_wh": sum(out.sold_wh),
-        "bought_wh": sum(out.bought_wh),
-        "spilled_wh": sum(out.spilled_wh),
-        "unserved_wh": sum(out.unserved_wh),
         "at": at,
         "record": body,
         "hash": tick_hash,

@@ -12,15 +12,19 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
-from services.market.errors import LedgerUnavailable
+from services.market.errors import LedgerUnavailable, LedgerUnreadable
 
 metadata = sa.MetaData()
 
@@ -121,7 +125,7 @@ class Database:
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         if read_only:
-            url = f"sqlite:///file:{url.removeprefix('sqlite:///')}?mode=ro&uri=true"
+            url = _read_only(url)
         memory = url in ("sqlite://", "sqlite:///:memory:")
         self._turn = threading.RLock() if memory else nullcontext()
         options: dict[str, Any] = (
@@ -140,16 +144,6 @@ class Database:
             yield connection
 
     @contextmanager
-    def reading_at_one_moment(self) -> Iterator[sa.Connection]:
-        """Like ``reading``; several queries see the same ledger, whatever is written meanwhile."""
-        with self.reading() as connection:
-            connection.exec_driver_sql("BEGIN")  # the driver begins none for a mere SELECT
-            try:
-                yield connection
-            finally:
-                connection.rollback()
-
-    @contextmanager
     def writing(self, what: str) -> Iterator[sa.Connection]:
         """A transaction that holds the write lock from its start, and is on the disk at its end.
 
@@ -165,6 +159,23 @@ class Database:
         self._engine.dispose()
 
 
+def file_of(url: str) -> Path | None:
+    """The file that a URL names; None for a ledger in memory, and for names in SQLite's own form,
+    which may mean anything."""
+    name = url.removeprefix("sqlite://").removeprefix("/").partition("?")[0]
+    return None if name in ("", ":memory:") or name.startswith("file:") else Path(name)
+
+
+def _read_only(url: str) -> str:
+    path = file_of(url)
+    assert path is not None
+    # Where SQLite may not put its index of the log, a file without a log can be read all the same.
+    log = path.with_name(f"{path.name}-wal")
+    fixed = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
+    mode = "immutable=1" if fixed else "mode=ro"
+    return f"sqlite:///file:{quote(str(path))}?{mode}&uri=true"
+
+
 def _configure(connection: Any, _record: Any) -> None:
     # Transactions are begun by hand: the driver's own begin comes too late to check the epoch.
     connection.isolation_level = None
@@ -176,5 +187,14 @@ def _configure(connection: Any, _record: Any) -> None:
 def _translated(action: str) -> Iterator[None]:
     try:
         yield
+    except sa.exc.DBAPIError as error:
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        if code is not None and code & 0xFF in _NEVER_A_LEDGER:
+            raise LedgerUnreadable(f"the ledger is damaged, or none: {error.orig}") from error
+        raise LedgerUnavailable(f"the ledger cannot {action}: {error.orig}") from error
     except sa.exc.SQLAlchemyError as error:
         raise LedgerUnavailable(f"the ledger cannot {action}: {error.args[0]}") from error
+
+
+_NEVER_A_LEDGER: Final = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+"""SQLite's words for a table or column that is not there, for damage, and for a foreign file."""
