@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 from energymarket.clock import Clock
 from energymarket.telemetry import Log
 from services.market.errors import LedgerUnavailable
 from services.market.ledger import Ledger
-from services.market.lock import LedgerLock
 
 RENEW_S: Final = 1.0
 """How often the market that settles gives a sign of life and looks whether it still may."""
@@ -17,11 +16,29 @@ RENEW_S: Final = 1.0
 _LONGEST_LOOK_S: Final = 2 * RENEW_S
 
 
+class Lock(Protocol):
+    """What ``lock.LedgerLock`` offers, which also says what each of these does."""
+
+    def begin_election(self) -> bool: ...
+
+    def end_election(self) -> None: ...
+
+    def is_free(self, epoch: int) -> bool: ...
+
+    def take(self, epoch: int) -> None: ...
+
+    def release(self) -> None: ...
+
+    def show_life(self) -> None: ...
+
+    def sign_of_life(self) -> int: ...
+
+
 class Leadership:
     """The right to settle on a ledger: had by one market at a time, asked for by the others."""
 
     def __init__(
-        self, ledger: Ledger, lock: LedgerLock, clock: Clock, log: Log, *, takeover_s: float
+        self, ledger: Ledger, lock: Lock, clock: Clock, log: Log, *, takeover_s: float
     ) -> None:
         """``takeover_s`` without a sign of life end another's right though it lives; 0: never."""
         self._ledger, self._lock, self._clock, self._log = ledger, lock, clock, log
