@@ -79,7 +79,8 @@ class Topology:
 
     ``exchanges`` are declared, ``expected_exchanges`` must be there already (their owner, the
     market, declares them; the bus waits until it has). ``prefetch`` is the most messages that may
-    be delivered and not yet acknowledged.
+    be delivered and not yet acknowledged. Of several consumers of a queue, one of the highest
+    ``consumer_priority`` gets what comes, for as long as its prefetch lets it.
     """
 
     exchanges: tuple[Exchange, ...] = ()
@@ -88,9 +89,10 @@ class Topology:
     bindings: tuple[Binding, ...] = ()
     consumes: tuple[str, ...] = ()
     prefetch: int = 1_000
+    consumer_priority: int = 0
 
 
-def market_topology(max_orders_in_flight: int) -> Topology:
+def market_topology(max_orders_in_flight: int, *, consumer_priority: int = 0) -> Topology:
     """Everything the market owns: all exchanges, its queues, and the queue of dead letters."""
     return Topology(
         exchanges=(
@@ -123,6 +125,7 @@ def market_topology(max_orders_in_flight: int) -> Topology:
         ),
         consumes=(ORDERS_QUEUE, EXTERNAL_QUEUE),
         prefetch=max_orders_in_flight,
+        consumer_priority=consumer_priority,
     )
 
 

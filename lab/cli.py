@@ -21,8 +21,12 @@ from lab.verify import verify as verify_ledger
 from services.home.domain.profile import PROFILES, PolicyChoice
 from services.market.domain.pricing import PRICE_MODELS
 from services.market.domain.rules import Rules
+from services.market.ledger import Retention
 from services.market.tick_cycle import Tempo
 from services.weather.domain.climate import CLIMATES
+
+KEPT_OF_AN_ENDLESS_RUN = Retention(ticks=100_000, size_bytes=512 * 2**20)
+"""It would fill the memory, or the disk, if it remembered everything."""
 
 app = typer.Typer(
     help="A local energy market: homes, a market, weather and external events.",
@@ -85,6 +89,7 @@ def run(
         climate=climate,
         catalogue=catalogue,
         ledger_url=ledger_in(out, resume=resume) if out else "sqlite://",
+        retention=Retention() if ticks else KEPT_OF_AN_ENDLESS_RUN,
         tempo=Tempo(tick_s=pace, deadline_s=0, start_homes=homes, max_ticks=ticks),
     )
     stop = StopRequest()
@@ -101,6 +106,8 @@ def verify(
     verdict = verify_ledger(ledger)
     rate = verdict.home_ticks / max(verdict.seconds, 1e-9)
     print(f"{verdict.ticks} ticks, {verdict.home_ticks} home-ticks, {rate:,.0f} a second")
+    if verdict.from_tick > 1:
+        print(f"from tick {verdict.from_tick} on: what was before is forgotten, its sum is sealed")
     print("every tick follows, balances, settles and prices as recorded; accounts agree")
     print(verdict.head_hash)
 

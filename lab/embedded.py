@@ -21,7 +21,7 @@ from services.home.domain.profile import PolicyChoice
 from services.home.service import HomeService
 from services.market.books import Books
 from services.market.domain.rules import Rules
-from services.market.ledger import Ledger
+from services.market.ledger import Ledger, Retention
 from services.market.service import MarketService
 from services.market.tick_cycle import Tempo
 from services.weather.domain.climate import CLIMATES
@@ -43,6 +43,8 @@ class WorldPlan:
     climate: str = "temperate"
     catalogue: str = "standard"
     ledger_url: str = "sqlite://"
+    retention: Retention = field(default_factory=Retention)
+    """How much history is kept; all of it when nothing is said."""
     tempo: Tempo = field(default_factory=lambda: Tempo(deadline_s=0))
 
 
@@ -53,7 +55,7 @@ class EmbeddedRun:
         """Raises ``SettingsError`` for a plan that cannot be, ``LedgerUnavailable``."""
         self.clock = clock or SystemClock()
         self.broker = MemoryBroker()
-        self.ledger = Ledger.open(plan.ledger_url, plan.rules)
+        self.ledger = Ledger.open(plan.ledger_url, plan.rules, plan.retention)
         self.ledger.raise_epoch(self.clock.now())
         self.store = MemoryWeatherStore()
         self._members: list[tuple[Service, Bus]] = []

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from energymarket.errors import SettingsError
-from services.market.domain.crosscheck import CrossCheck, check_accounts
-from services.market.domain.replay import Replay
+from services.market.auditor import Auditor
+from services.market.domain.crosscheck import CrossCheck
 from services.market.ledger import Inspection
 
 
@@ -20,6 +20,8 @@ class Verdict:
     home_ticks: int
     head_hash: str
     seconds: float
+    from_tick: int
+    """1, or the first tick that a ledger has kept: it was verified from the snapshot before it."""
 
 
 def verify(ledger: Path) -> Verdict:
@@ -37,11 +39,12 @@ def verify(ledger: Path) -> Verdict:
     with Inspection.of_file(ledger) as look:
         look.check_kind()
         look.check_pages(thoroughly=True)
-        replay = Replay(look.rules())
-        check = CrossCheck(look.surroundings())
-        for line in look.ticks():
-            check.feed(line, replay.feed(line.stored))
+        auditor = Auditor()
+        replay = auditor.begin(look)
+        check = CrossCheck(look.surroundings(), begins_at=auditor.from_tick)
+        auditor.advance(look, watch=check.feed)
         check.finish()
-        check_accounts(replay.accounts(), look.accounts())
     seconds = time.perf_counter() - begun
-    return Verdict(replay.ticks, replay.home_ticks, replay.head_hash.hex(), seconds)
+    return Verdict(
+        replay.ticks, replay.home_ticks, replay.head_hash.hex(), seconds, auditor.from_tick
+    )

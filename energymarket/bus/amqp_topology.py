@@ -62,3 +62,9 @@ def queue_arguments(queue: Queue) -> dict[str, str | int]:
     if queue.kind == "quorum" and queue.delivery_limit is not None:
         arguments["x-delivery-limit"] = queue.delivery_limit
     return arguments
+
+
+def consumer_arguments(topology: Topology) -> dict[str, int] | None:
+    """The ``x-`` arguments of each consumer of ``topology``; None where nothing differs."""
+    priority = topology.consumer_priority
+    return {"x-priority": priority} if priority else None

@@ -141,7 +141,7 @@ class MemoryBus:
             channel.inbox.put(Connected(self._generation, topology))
             for name in topology.consumes:
                 queue = self._broker.queues[name]
-                consumer = Consumer(channel, queue, topology.prefetch)
+                consumer = Consumer(channel, queue, topology.prefetch, topology.consumer_priority)
                 channel.consumers.append(consumer)
                 queue.consumers.append(consumer)
                 queue.dispatch()

@@ -102,12 +102,13 @@ class Channel:
 class Consumer:
     """A channel's claim on a queue: at most ``prefetch`` unacknowledged, as with RabbitMQ."""
 
-    __slots__ = ("channel", "prefetch", "queue", "unacked")
+    __slots__ = ("channel", "prefetch", "priority", "queue", "unacked")
 
-    def __init__(self, channel: Channel, queue: MemoryQueue, prefetch: int) -> None:
+    def __init__(self, channel: Channel, queue: MemoryQueue, prefetch: int, priority: int) -> None:
         self.channel = channel
         self.queue = queue
         self.prefetch = prefetch
+        self.priority = priority
         self.unacked = 0
 
     def deliver(self, stored: Stored) -> None:
@@ -125,7 +126,10 @@ Arrival: TypeAlias = tuple[Consumer, int, Stored]
 
 
 class MemoryQueue:
-    """First in, first out; shared fairly among its consumers; never longer than its spec says."""
+    """First in, first out; never longer than its spec says.
+
+    Shared fairly among its consumers of the highest priority that may take more.
+    """
 
     def __init__(self, spec: Queue, owner: Channel | None) -> None:
         self.spec = spec
@@ -175,11 +179,14 @@ class MemoryQueue:
             self.ready = deque(stored for stored in self.ready if stored.persistent)
 
     def _free_consumer(self) -> Consumer | None:
+        """Of the highest priority that has prefetch left, the one whose turn is longest ago."""
         consumers = self.consumers
-        for _ in range(len(consumers)):
-            consumer = consumers[0]
-            if len(consumers) > 1:
-                consumers.rotate(-1)
-            if consumer.unacked < consumer.prefetch:
-                return consumer
-        return None
+        found: Consumer | None = None
+        for consumer in consumers:
+            may_take = consumer.unacked < consumer.prefetch
+            if may_take and (found is None or consumer.priority > found.priority):
+                found = consumer
+        if found is not None and len(consumers) > 1:
+            consumers.remove(found)
+            consumers.append(found)
+        return found

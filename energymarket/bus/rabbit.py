@@ -23,7 +23,7 @@ from pika.adapters.select_connection import IOLoop  # type: ignore[import-untype
 from energymarket.backoff import Backoff
 from energymarket.bus.amqp_session import Session, Stamp
 from energymarket.bus.amqp_tags import Batch
-from energymarket.bus.amqp_topology import MAX_PREFETCH, declare
+from energymarket.bus.amqp_topology import MAX_PREFETCH, consumer_arguments, declare
 from energymarket.bus.broker_trouble import ACCESS_REFUSED, NOT_ALLOWED, NOT_FOUND, Retries, facts
 from energymarket.bus.counters import BusCounters
 from energymarket.bus.inbox import Inbox
@@ -222,10 +222,13 @@ class _Link:
         self._session = session
         self.inbox.put(Connected(self.generation, topology))
         done_with = {queue.name for queue in topology.queues if queue.acknowledged_on_delivery}
+        arguments = consumer_arguments(topology)
         for queue in topology.consumes:
             done = queue in done_with
             on_message = partial(self._on_message, session, queue, done)
-            channel.basic_consume(queue, on_message, auto_ack=done, consumer_tag=queue)
+            channel.basic_consume(
+                queue, on_message, auto_ack=done, consumer_tag=queue, arguments=arguments
+            )
 
     def _on_channel_closed(self, _channel: Any, error: Exception) -> None:
         connection = self._connection

@@ -13,10 +13,16 @@ from services.market.api import ApiServer, create_app
 from services.market.books import Books
 from services.market.checkpoints import Checkpoint, pass_by
 from services.market.domain.rules import Rules
-from services.market.ledger import Ledger
+from services.market.errors import EpochLost
+from services.market.front_door import FrontDoor
+from services.market.leadership import Leadership
+from services.market.ledger import Ledger, Retention
 from services.market.lock import LedgerLock
+from services.market.metrics import MarketMetrics
 from services.market.service import MarketService
 from services.market.settings import MarketSettings
+from services.market.shown import OnDuty
+from services.market.standby import Standby
 from services.market.tick_cycle import Tempo
 
 
@@ -30,53 +36,94 @@ def run(checkpoint: Checkpoint = pass_by) -> None:
     stop = runtime.StopRequest()
     stop.listen_to_signals()
     lock = LedgerLock(chosen.ledger_url)
-    if not lock.acquire(stop.wait, log):
-        return
+    ledger = Ledger.open(chosen.ledger_url, rules(chosen), retention(chosen))
     try:
-        _settle(chosen, log, stop, checkpoint)
+        _Process(chosen, log, stop, ledger, lock, checkpoint).run()
     finally:
-        lock.release()
-
-
-def _settle(
-    chosen: MarketSettings, log: telemetry.Log, stop: runtime.StopRequest, checkpoint: Checkpoint
-) -> None:
-    clock = SystemClock()
-    ledger = Ledger.open(chosen.ledger_url, rules(chosen))
-    ledger.raise_epoch(clock.now())
-    store = RedisWeatherStore(chosen.redis_url)
-    bus = RabbitBus(url=chosen.amqp_url, name="market", app_id="market", log=log)
-    market = MarketService(
-        bus=bus,
-        books=Books(ledger, max_fleets=chosen.max_orders_in_flight // 2),
-        store=store,
-        clock=clock,
-        log=log,
-        tempo=tempo(chosen),
-        max_orders_in_flight=chosen.max_orders_in_flight,
-        checkpoint=checkpoint,
-    )
-    token = chosen.api_token or secrets.token_urlsafe(16)
-    server = ApiServer(
-        create_app(market, token=token, settings=chosen.shown()),
-        host=chosen.api_host,
-        port=chosen.port,
-        log=log,
-    )
-    server.start()
-    log.info(
-        f"market on {server.url}",
-        run=ledger.world.run,
-        epoch=ledger.epoch,
-        next_tick=market.books.tick + 1,
-        **({} if chosen.api_token else {"token_for_writes": token}),
-    )
-    try:
-        runtime.run_service(market, bus, clock, stop)
-    finally:
-        server.stop()
-        store.close()
         ledger.close()
+        lock.close()
+
+
+class _Process:
+    """A market that settles while it may and stands by while it may not, until it is stopped."""
+
+    def __init__(
+        self,
+        chosen: MarketSettings,
+        log: telemetry.Log,
+        stop: runtime.StopRequest,
+        ledger: Ledger,
+        lock: LedgerLock,
+        checkpoint: Checkpoint,
+    ) -> None:
+        self._chosen, self._log, self._stop = chosen, log, stop
+        self._ledger, self._checkpoint = ledger, checkpoint
+        self._clock, self._metrics = SystemClock(), MarketMetrics()
+        self._leadership = Leadership(
+            ledger, lock, self._clock, log, takeover_s=chosen.takeover_seconds
+        )
+        self._standby = Standby(ledger, self._leadership, self._clock, log, self._metrics)
+        self._on_duty = OnDuty(self._standby)
+        self._token = chosen.api_token or secrets.token_urlsafe(16)
+        facts = {"run": ledger.world.run}
+        if not chosen.api_token:
+            facts["token_for_writes"] = self._token
+        self._door = FrontDoor(self._server, chosen.port, log, facts)
+
+    def run(self) -> None:
+        """Takes turns at both roles."""
+        leads = self._standby.look()
+        try:
+            self._door.open(settling=leads)
+            while leads or self._stand_by():
+                leads = False
+                self._door.move_home()
+                self._settle()
+        finally:
+            self._door.close()
+
+    def _server(self, port: int) -> ApiServer:
+        chosen = self._chosen
+        app = create_app(self._on_duty, token=self._token, settings=chosen.shown())
+        return ApiServer(app, host=chosen.api_host, port=port, log=self._log)
+
+    def _stand_by(self) -> bool:
+        """Until it is ours to settle; False when the process is to stop."""
+        if self._stop.requested:
+            return False
+        self._on_duty.market = self._standby
+        self._metrics.settling.set(0)
+        self._log.info("standing by: another market settles on this ledger")
+        return self._standby.wait_to_lead(self._stop.wait)
+
+    def _settle(self) -> None:
+        """Until told to stop, or until another market has taken over."""
+        chosen = self._chosen
+        store = RedisWeatherStore(chosen.redis_url)
+        bus = RabbitBus(url=chosen.amqp_url, name="market", app_id="market", log=self._log)
+        market = MarketService(
+            bus=bus,
+            books=Books(self._ledger, max_fleets=chosen.max_orders_in_flight // 2),
+            store=store,
+            clock=self._clock,
+            log=self._log,
+            tempo=tempo(chosen),
+            max_orders_in_flight=chosen.max_orders_in_flight,
+            checkpoint=self._checkpoint,
+            renew=self._leadership.renew,
+            metrics=self._metrics,
+        )
+        self._on_duty.market = market
+        self._metrics.settling.set(1)
+        next_tick = market.books.tick + 1
+        self._log.info("settling", epoch=self._ledger.epoch, next_tick=next_tick)
+        try:
+            runtime.run_service(market, bus, self._clock, self._stop)
+        except EpochLost as error:
+            self._log.warning("another market has taken over: nothing is written", why=str(error))
+        finally:
+            store.close()
+            self._leadership.give_up()
 
 
 def tempo(chosen: MarketSettings) -> Tempo:
@@ -98,6 +145,11 @@ def rules(chosen: MarketSettings) -> Rules:
         price_model=chosen.price_model,
         credit_limit_neur=None if limit is None else round(limit * NEUR_IN_EUR),
     )
+
+
+def retention(chosen: MarketSettings) -> Retention:
+    """How much history is kept, as the settings say."""
+    return Retention(ticks=chosen.history_ticks, size_bytes=chosen.history_mib * 2**20)
 
 
 if __name__ == "__main__":

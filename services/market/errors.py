@@ -7,6 +7,7 @@
     │   └── LedgerUnreadable    the file is damaged, or no ledger that this version reads
     ├── LedgerMismatch      the ledger is of another world than the settings say
     ├── EpochLost           another market has taken over; this one may not settle
+    ├── StandingBy          this market does not settle now, and so cannot do what was asked
     └── RecordCorrupt       bytes in the ledger are no tick record (domain.record)
 """
 
@@ -29,3 +30,7 @@ class LedgerMismatch(SettingsError):
 
 class EpochLost(EnergyMarketError):
     """Another market has taken over."""
+
+
+class StandingBy(EnergyMarketError):
+    """This market does not settle now, and so cannot do what was asked."""

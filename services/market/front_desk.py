@@ -87,8 +87,10 @@ class FrontDesk:
         Raises ``EpochLost``; ``LedgerUnavailable`` is the caller's to report.
         """
         if self._changed:
-            self._floor.books.ledger.save_fleets(self._changed)
+            books = self._floor.books
+            books.ledger.save_fleets(self._changed, books.membership.forgotten)
             self._changed = []
+            books.membership.forgotten.clear()
             self._floor.checkpoint(FLEET_STORED)
         if self._to_welcome:
             self._answer_membership()

@@ -35,6 +35,7 @@ class MarketMetrics:
         self.given, self.sold, self.bought, self.spilled, self.unserved = (
             energy.labels(kind) for kind in ("given", "sold", "bought", "spilled", "unserved")
         )
+        self.settling = gauge("settling", "1 in the market that settles, 0 in a standby")
         self.homes = gauge("homes", "Homes in the roster of the newest tick")
         self.price = gauge("price_eur_per_kwh", "Price of the open tick")
         self.temperature = gauge("temperature_celsius", "Temperature of the open tick")

@@ -6,7 +6,7 @@ See docs/architecture.md for the protocol and for why nothing here can settle a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from energymarket import topology
 from energymarket.bus.port import Bus, BusEvent, Connected, Delivery, Disconnected, Returned
@@ -14,12 +14,14 @@ from energymarket.clock import Clock
 from energymarket.messages import EventStart
 from energymarket.telemetry import Log
 from energymarket.weather_store import WeatherStore
-from services.market.books import Books
+from services.market.books import Books, KnownPolicies
 from services.market.checkpoints import Checkpoint, pass_by
 from services.market.errors import LedgerUnavailable
 from services.market.floor import Floor
 from services.market.front_desk import FrontDesk
 from services.market.inputs import Inputs
+from services.market.leadership import unchallenged
+from services.market.ledger import History
 from services.market.metrics import MarketMetrics
 from services.market.presence import Presence
 from services.market.tick_cycle import Tempo, TickCycle
@@ -43,13 +45,17 @@ class MarketService:
         max_orders_in_flight: int = 20_000,
         end_when_done: bool = False,
         checkpoint: Checkpoint = pass_by,
+        renew: Callable[[float], None] = unchallenged,
+        metrics: MarketMetrics | None = None,
     ) -> None:
         """``end_when_done`` finishes the service after the last tick; else it keeps answering.
 
-        ``checkpoint`` is called at each of ``checkpoints.STEPS``.
+        ``checkpoint`` is called at each of ``checkpoints.STEPS``; ``renew`` with the time before
+        anything is done, and raises ``EpochLost`` if another market has taken over.
         """
         self.books = books
-        self.metrics = MarketMetrics()
+        self.metrics = metrics or MarketMetrics()
+        self._renew = renew
         self.commands = Commands(bus.wake)
         self._bus, self._clock, self._log = bus, clock, log
         self._max_orders_in_flight = max_orders_in_flight
@@ -75,7 +81,8 @@ class MarketService:
     # ------------------------------------------------------------------------------ life cycle
 
     def start(self) -> None:
-        self._bus.open(lambda: topology.market_topology(self._max_orders_in_flight))
+        in_flight, epoch = self._max_orders_in_flight, self.books.ledger.epoch
+        self._bus.open(lambda: topology.market_topology(in_flight, consumer_priority=epoch))
 
     def stop(self) -> None:
         self._bus.flush(0.5)
@@ -105,6 +112,7 @@ class MarketService:
 
     def act(self) -> float | None:
         self._acted_at = self._clock.monotonic()
+        self._renew(self._acted_at)
         commanded = self.commands.run_all()
         due = self._act_on_ledger()
         if commanded or self._shown != self._showing():
@@ -144,6 +152,16 @@ class MarketService:
         return self.books.add_event(start, tick), tick
 
     @property
+    def history(self) -> History:
+        """The ledger's past."""
+        return self.books.ledger.history
+
+    @property
+    def policies(self) -> KnownPolicies:
+        """The policies that homes have shown."""
+        return self.books.policies
+
+    @property
     def idle_s(self) -> float:
         """Since when the market's thread has not been seen at work, in seconds; any thread asks."""
         return self._clock.monotonic() - self._acted_at
@@ -166,6 +184,7 @@ class MarketService:
         books, inputs, cycle = self.books, self._floor.inputs, self._cycle
         self._shown = self._showing()
         return View(
+            standing_by=False,
             run=books.world.run,
             seed=books.world.seed,
             epoch=books.ledger.epoch,

@@ -51,6 +51,24 @@ class MarketSettings(Settings):
     lease_seconds: float = Field(
         default=30.0, gt=0, le=86_400, description="silence after which a home's id is free"
     )
+    takeover_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        le=86_400,
+        description="silence of the market that settles after which a standby takes over though "
+        "it lives; 0 waits until it has ended",
+    )
+    history_ticks: int = Field(
+        default=100_000,
+        ge=0,
+        description="ticks that the ledger keeps at least; older ones are trimmed; 0 keeps all",
+    )
+    history_mib: int = Field(
+        default=1_024,
+        ge=0,
+        le=2**24,
+        description="size from which the ledger keeps fewer ticks, in MiB; 0 is no bound",
+    )
     max_orders_in_flight: int = Field(
         default=20_000,
         ge=100,

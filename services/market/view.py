@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from services.market.domain.audit import Residuals
 from services.market.domain.membership import Fleet
@@ -25,9 +25,12 @@ class View:
 
     ``opening`` is the tick that is open, or the newest that was; None before the first.
     ``last`` is the newest settled tick. ``homes`` hold a place now, ``roster_homes`` take part in
-    the tick of ``opening``. ``waiting_for`` names what holds the market up.
+    the tick of ``opening``. ``waiting_for`` names what holds the market up. A market that is
+    ``standing_by`` only reads the ledger: it knows of no tick that is open, of neither broker nor
+    weather, and opened_at is when it looked.
     """
 
+    standing_by: bool
     run: str
     seed: int
     epoch: int
@@ -48,6 +51,10 @@ class View:
     store_answers: bool
     ledger_writable: bool
     finished: bool
+
+    @property
+    def role(self) -> Literal["settling", "standby"]:
+        return "standby" if self.standing_by else "settling"
 
 
 class Commands:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -22,8 +21,6 @@ from energymarket.topology import (
 from tests.contract.bus_worlds import (
     PATIENCE_S,
     AnyBus,
-    MemoryWorld,
-    RabbitWorld,
     World,
     after_a_cut,
     connected,
@@ -37,18 +34,6 @@ from tests.contract.bus_worlds import (
     opened,
     reconnected,
 )
-
-
-@pytest.fixture(params=["memory", "rabbit"])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    if request.param == "memory":
-        memory = MemoryWorld()
-        yield memory
-        memory.close()
-        return
-    rabbit = RabbitWorld(request.getfixturevalue("rabbit_server"))
-    yield rabbit
-    rabbit.close()
 
 
 class Post:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,8 +65,38 @@ def test_the_audit_shows_every_invariant_with_its_residual(api: LiveApi) -> None
     for name in ("energy_residual_wh", "gifts_residual_wh", "money_residual_neur"):
         assert audit[name] == 0
     assert audit["bounds_violations"] == 0
-    assert {i["name"] for i in audit["invariants"]} == {"energy", "bounds", "gifts", "money"}
+    assert audit["outcomes_violations"] == 0
+    assert [i["name"] for i in audit["invariants"]] == [
+        *("energy", "bounds", "gifts", "money", "outcomes", "replay")
+    ]
     assert all(invariant["residual"] == 0 for invariant in audit["invariants"])
+
+
+def test_the_audit_reads_the_ledger_back(api: LiveApi) -> None:
+    """I5, I6."""
+    replay = api.get("/audit")["replay"]
+    assert replay == {
+        "from_tick": 1,
+        "to_tick": 5,
+        "head_hash": api.get("/run")["head_hash"],
+        "complete": True,
+        "fault": None,
+    }
+    api.world.turn_until_tick(8)
+    assert api.get("/audit")["replay"]["to_tick"] == 8
+
+
+def test_the_audit_names_what_is_wrong_in_the_ledger(api: LiveApi) -> None:
+    """I5: behind the market's back, and for as long as it serves."""
+    connection = sqlite3.connect(api.world.url.removeprefix("sqlite:///"))
+    connection.execute("UPDATE ticks SET hash = zeroblob(32) WHERE tick = 3")
+    connection.commit()
+    connection.close()
+    for _ in range(2):
+        audit = api.get("/audit")
+        assert audit["ok"] is False
+        assert audit["replay"]["fault"] == "tick 3: the hash chain is broken (I5)"
+        assert {i["name"]: i["residual"] for i in audit["invariants"]}["replay"] == 1
 
 
 def test_the_audit_of_a_restarted_market_says_since_when_it_looks(api: LiveApi) -> None:
@@ -93,6 +124,7 @@ def test_ready_names_what_it_reaches(api: LiveApi) -> None:
     """R25: broker, Redis and ledger."""
     assert api.get("/readyz") == {
         "status": "ready",
+        "role": "settling",
         "checks": {"broker": True, "redis": True, "ledger": True, "market": True},
         "waiting_for": [],
     }

@@ -78,25 +78,6 @@ def test_a_killed_market_and_a_killed_home_change_no_bit_of_the_ledger(
     ledger.close()
 
 
-def test_a_second_market_stands_by_and_takes_over_when_the_first_dies(
-    rabbit_server: RabbitServer, redis_server: RedisServer, tmp_path: Path
-) -> None:
-    """I6: one market settles on a ledger."""
-    with system(rabbit_server, redis_server, tmp_path) as running:
-        running.start("home")
-        running.start("external")
-        running.start("weather")
-        first = running.start("market", tick_seconds=0.02, tick_deadline_seconds=0)
-        running.wait_for_tick(5)
-        second = running.start("market", tick_seconds=0.02, tick_deadline_seconds=0)
-        running.wait_for("the standby", lambda: "standing by" in second.text())
-        before = running.tick()
-        first.kill()
-        running.wait_for_tick(before + 20)
-        assert second.running
-        assert running.get("/audit").json()["ok"]
-
-
 def test_services_wait_for_a_broker_and_a_store_that_come_later(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:

@@ -77,6 +77,9 @@ WRONG: dict[str, dict[str, Wrong]] = {
         "price_model": Wrong(("", "Classic", "free"), "one of normalised, classic"),
         "credit_limit_eur": Wrong((*NO_NUMBER, "1e7"), "a number from 0 to 1000000, or unset"),
         "lease_seconds": Wrong((*NO_NUMBER, "0", "1e6"), "a number, above 0 and at most 86400"),
+        "takeover_seconds": Wrong((*NO_NUMBER, "86401"), "a number from 0 to 86400"),
+        "history_ticks": Wrong((*NOT_WHOLE, "-1"), "a whole number, at least 0"),
+        "history_mib": Wrong((*NOT_WHOLE, "-1"), "a whole number from 0 to 16777216"),
         "max_orders_in_flight": Wrong(
             (*NOT_WHOLE, "99", "65536"), "a whole number from 100 to 65535"
         ),

@@ -23,7 +23,7 @@ from services.market.api.feed import Feed
 from services.market.api.guard import Guard
 from services.market.api.refusals import refuse_unknown
 from services.market.api.routes import ROUTERS, page
-from services.market.service import MarketService
+from services.market.shown import Shown
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -32,7 +32,7 @@ _READERS = 4
 
 
 def create_app(
-    market: MarketService,
+    market: Shown,
     *,
     token: str,
     settings: Mapping[str, Any] | None = None,

@@ -13,11 +13,13 @@ from fastapi import Depends, Request
 
 from services.market.api.guard import ApiMetrics
 from services.market.api.member_ids import MemberIds
+from services.market.api.online_replay import OnlineReplay
 from services.market.api.problems import unavailable
+from services.market.api.schemas.run import Replayed
 from services.market.books import KnownPolicies
 from services.market.domain.record import Opening
 from services.market.ledger import History
-from services.market.service import MarketService
+from services.market.shown import Shown
 from services.market.view import View
 
 Result = TypeVar("Result")
@@ -30,7 +32,7 @@ _AT_WORK_S: Final = 5.0
 class ApiContext:
     """The market's view, its history, its commands; ``stopping`` is set when the server ends."""
 
-    market: MarketService
+    market: Shown
     settings: Mapping[str, Any]
     command_timeout_s: float
     metrics: ApiMetrics = field(default_factory=ApiMetrics)
@@ -38,6 +40,7 @@ class ApiContext:
     prices_before: dict[int, int] = field(default_factory=dict)
     """Of one tick, the newest asked for: the price of the tick before it, nEUR/Wh."""
     member_ids: MemberIds = field(default_factory=MemberIds)
+    replay: OnlineReplay = field(default_factory=OnlineReplay)
 
     @property
     def view(self) -> View:
@@ -47,12 +50,16 @@ class ApiContext:
     @property
     def history(self) -> History:
         """The ledger's past, through connections of its own."""
-        return self.market.books.ledger.history
+        return self.market.history
 
     @property
     def policies(self) -> KnownPolicies:
         """The policies that homes have shown; it grows while it is read."""
-        return self.market.books.policies
+        return self.market.policies
+
+    def replayed(self, view: View) -> Replayed | None:
+        """Replays a bit more of the ledger, and says how far that has come."""
+        return self.replay.go_on(self.history, view.roster_homes)
 
     @property
     def market_acts(self) -> bool:

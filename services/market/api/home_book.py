@@ -11,7 +11,7 @@ from energymarket.policies import Policy
 from services.market.api.context import ApiContext
 from services.market.api.schemas.homes import HomeStatus
 from services.market.domain.record import SettledTick
-from services.market.ledger.tables import PAGE_HOMES
+from services.market.domain.snapshot import PAGE_HOMES
 from services.market.view import View
 
 POLICY_BY_LABEL: Final = {policy.label: policy for policy in Policy}

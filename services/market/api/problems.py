@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from services.market.api.contract import ENDLESS, Contract
 from services.market.api.refusals import JSON_TYPES, refusals
-from services.market.errors import EpochLost, LedgerUnavailable
+from services.market.errors import EpochLost, LedgerUnavailable, StandingBy
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -88,6 +88,7 @@ def install(app: FastAPI, contract: Contract) -> None:
     app.add_exception_handler(RequestValidationError, on_refused)
     app.add_exception_handler(LedgerUnavailable, on_ledger)
     app.add_exception_handler(EpochLost, on_ledger)
+    app.add_exception_handler(StandingBy, on_ledger)
 
 
 def _of_http(request: Request, error: HTTPException, contract: Contract) -> Problem:

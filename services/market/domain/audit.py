@@ -2,11 +2,14 @@
 
 I1 per home: stock' = stock + produced + received + bought + unserved - consumed - given - sold -
 spilled, no term below zero, stock' within the capacity. I2: given = received, and the money of all
-homes and the market sums to 0, the market holding the counterpart of every sale and purchase.
+homes and the market sums to 0, the market holding the counterpart of every sale and purchase. I3:
+every home of the roster has exactly one outcome, a receipt or a recorded absence.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.market.domain.record import SettledTick
@@ -22,10 +25,12 @@ class Residuals:
     money_neur: int = 0
     bounds: int = 0
     """Rows with a term below zero or a stock beyond its capacity."""
+    outcomes: int = 0
+    """Homes of the roster with no outcome or several, and outcomes of homes not in it."""
 
     @property
     def ok(self) -> bool:
-        return not (self.energy_wh or self.gifts_wh or self.money_neur or self.bounds)
+        return self == Residuals()
 
     def plus(self, other: Residuals) -> Residuals:
         return Residuals(
@@ -33,11 +38,17 @@ class Residuals:
             gifts_wh=self.gifts_wh + other.gifts_wh,
             money_neur=self.money_neur + other.money_neur,
             bounds=self.bounds + other.bounds,
+            outcomes=self.outcomes + other.outcomes,
         )
 
 
 def residuals(before: Roster, settled: SettledTick) -> Residuals:
-    """The residuals of a tick, given the accounts of its roster before it."""
+    """The residuals of a tick, given the accounts of its roster before it.
+
+    Where outcomes and roster are not of the same homes, only that is told.
+    """
+    if unmatched := _unmatched(before.home, settled.home):
+        return Residuals(outcomes=unmatched)
     orders, out = settled.orders, settled.outcome
     energy_wh = money_neur = bounds = 0
     price = settled.opening.price_neur_per_wh
@@ -76,3 +87,10 @@ def residuals(before: Roster, settled: SettledTick) -> Residuals:
         money_neur=money_neur,
         bounds=bounds,
     )
+
+
+def _unmatched(roster: Sequence[int], outcomes: Sequence[int]) -> int:
+    if roster == outcomes:
+        return 0
+    wanted, found = Counter(roster), Counter(outcomes)
+    return (wanted - found).total() + (found - wanted).total()

@@ -15,7 +15,7 @@ from energymarket.messages import EventStart
 from services.market.domain import events, record
 from services.market.domain.membership import Fleet
 from services.market.domain.record import DEGRADED_EXTERNAL, DEGRADED_WEATHER, Opening, SettledTick
-from services.market.domain.replay import LedgerFault, StoredTick
+from services.market.domain.replay import LedgerFault, StoredTick, check_accounts
 
 API, EXTERNAL = "api", "external"
 
@@ -56,17 +56,19 @@ class CrossCheck:
     as much as there is.
     """
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: Surroundings, begins_at: int = 1) -> None:
+        """``begins_at`` is the first tick that the ledger has not forgotten."""
         self._around = around
         self._last: SettledTick | None = None
         self._epoch_index = -1
         self._starts_of: dict[int, list[StoredStart]] = {}
         for start in sorted(around.starts, key=lambda s: s.id):
             self._starts_of.setdefault(start.start_tick, []).append(start)
-        for number, (epoch, from_tick) in enumerate(around.epochs, start=1):
-            before = around.epochs[number - 2][1] if number > 1 else 1
-            if epoch != number or from_tick < before:
+        before = first_epoch(around.epochs, begins_at)
+        for epoch, from_tick in around.epochs:
+            if epoch != before[0] + 1 or from_tick < before[1]:
                 raise LedgerFault(f"epoch {epoch} from tick {from_tick} is out of turn (I6)")
+            before = epoch, from_tick
 
     def feed(self, line: TickLine, settled: SettledTick) -> None:
         """Checks the columns beside a record, which market settled it, and its events."""
@@ -107,6 +109,13 @@ class CrossCheck:
     def finish(self) -> None:
         """Checks what a market that starts goes by, beside ticks and accounts."""
         _check_what_is_to_come(self._around, self._last)
+
+
+def first_epoch(epochs: Sequence[tuple[int, int]], begins_at: int) -> tuple[int, int]:
+    """What the first epoch of a ledger must follow: the beginning, or what has been forgotten."""
+    if begins_at == 1 or not epochs or epochs[0][1] > begins_at:
+        return 0, 1
+    return epochs[0][0] - 1, 1
 
 
 def _check_line(line: TickLine, settled: SettledTick) -> None:
@@ -174,22 +183,6 @@ def _check_fleets(fleets: Iterable[Fleet], last: SettledTick | None) -> None:
             raise LedgerFault(f"fleet {fleet.instance!r} had no part in tick {head}")
 
 
-def check_accounts(
-    replayed: Mapping[int, tuple[int, int]], accounts: Mapping[int, tuple[int, int]]
-) -> None:
-    """I5: each home has the (stock, balance) that its last tick left it with, all others nothing.
-
-    Both are by home id; an account of nothing may be left out.
-    """
-    for home in sorted(replayed.keys() | accounts.keys()):
-        found, wanted = accounts.get(home, (0, 0)), replayed.get(home, (0, 0))
-        if found != wanted:
-            raise LedgerFault(
-                f"home {home}: its account holds {found[0]} Wh and {found[1]} nEUR, "
-                f"the replay gives {wanted[0]} Wh and {wanted[1]} nEUR (I5)"
-            )
-
-
 class NewestTicks:
     """The last stretch of a ledger, oldest first, as far back as a market that starts looks.
 
@@ -198,8 +191,9 @@ class NewestTicks:
     unless it is that of the first tick of all.
     """
 
-    def __init__(self, around: Surroundings, genesis_hash: bytes) -> None:
-        self._check = CrossCheck(around)
+    def __init__(self, around: Surroundings, genesis_hash: bytes, begins_at: int) -> None:
+        """``begins_at`` is the first tick that the ledger has not forgotten."""
+        self._check = CrossCheck(around, begins_at)
         self._genesis_hash = genesis_hash
         self._before: StoredTick | None = None
         self._from_the_first = True

@@ -39,6 +39,8 @@ class Membership:
         self._by_instance: dict[str, Fleet] = {fleet.instance: fleet for fleet in fleets}
         self._by_key = {fleet.key: fleet for fleet in self._by_instance.values()}
         self._members: tuple[Fleet, ...] | None = None
+        self.forgotten: list[Fleet] = []
+        """Fleets dropped from memory, for the ledger to drop them too; it empties the list."""
         self._holder: dict[int, Fleet] = {}
         self._taken_until: dict[int, int] = {}
         for fleet in self._by_instance.values():
@@ -147,5 +149,6 @@ class Membership:
             if fleet.left_tick is not None:
                 del self._by_instance[fleet.instance]
                 del self._by_key[fleet.key]
+                self.forgotten.append(fleet)
                 return True
         return False

@@ -7,6 +7,7 @@ this market and by no faulty one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,6 +18,7 @@ from services.market.domain.pricing import PRICE_MODELS, MarketOutcome, PriceMod
 from services.market.domain.record import SettledTick
 from services.market.domain.rules import Rules
 from services.market.domain.settlement import OrderColumns, Roster, settle
+from services.market.domain.snapshot import Page, Snapshot, seal, unpacked
 
 
 class LedgerFault(EnergyMarketError):
@@ -34,9 +36,13 @@ class StoredTick:
 
 
 class Replay:
-    """The state of a world, moved on by ``feed``; starts before the first tick."""
+    """The state of a world, moved on by ``feed``.
 
-    def __init__(self, rules: Rules) -> None:
+    Starts before the first tick, or for a ledger that has forgotten its beginning at a snapshot.
+    """
+
+    def __init__(self, rules: Rules, base: tuple[Snapshot, Sequence[Page]] | None = None) -> None:
+        """Raises ``LedgerFault`` when the snapshot is not what was sealed."""
         self.ticks = 0
         self.home_ticks = 0
         self.residuals = Residuals()
@@ -46,7 +52,24 @@ class Replay:
         self._rules = rules
         self._model: PriceModel = PRICE_MODELS[rules.price_model]()
         self._price_neur_per_wh = self._model.start_neur_per_wh
-        self._tick = self._epoch = 0
+        self.tick = self._epoch = 0
+        if base:
+            self._start_at(*base)
+
+    def _start_at(self, snapshot: Snapshot, pages: Sequence[Page]) -> None:
+        stock_wh, balance_neur = opened(snapshot, pages)
+        self.stock_wh = dict(enumerate(stock_wh, start=1))
+        self.balance_neur = dict(enumerate(balance_neur, start=1))
+        self.head_hash, self.tick = snapshot.tick_hash, snapshot.tick
+        self._epoch, self._price_neur_per_wh = snapshot.epoch, snapshot.next_price_neur_per_wh
+
+    def check_snapshot(self, snapshot: Snapshot, pages: Sequence[Page]) -> None:
+        """Checks a snapshot of the tick that was fed last; raises ``LedgerFault``."""
+        accounts = dict(enumerate(zip(*opened(snapshot, pages), strict=True), start=1))
+        said = snapshot.tick_hash, snapshot.epoch, snapshot.next_price_neur_per_wh
+        if said != (self.head_hash, self._epoch, self._price_neur_per_wh):
+            raise LedgerFault(f"the snapshot of tick {self.tick} is not of that tick (I5)")
+        check_accounts(self.accounts(), accounts, f"the snapshot of tick {self.tick}")
 
     def feed(self, stored: StoredTick) -> SettledTick:
         """Checks the next tick, takes it in and gives it opened; raises ``LedgerFault``."""
@@ -64,7 +87,7 @@ class Replay:
         self._check_price(settled)
         self.stock_wh.update(zip(settled.home, settled.outcome.stock_wh, strict=True))
         self.balance_neur.update(zip(settled.home, settled.outcome.balance_neur, strict=True))
-        self.head_hash, self._tick, self._epoch = tick_hash, stored.tick, stored.epoch
+        self.head_hash, self.tick, self._epoch = tick_hash, stored.tick, stored.epoch
         self._price_neur_per_wh = settled.next_price_neur_per_wh
         self.ticks += 1
         self.home_ticks += len(settled.home)
@@ -75,8 +98,8 @@ class Replay:
         return {h: (wh, self.balance_neur[h]) for h, wh in self.stock_wh.items()}
 
     def _check_order(self, stored: StoredTick) -> None:
-        if stored.tick != self._tick + 1:
-            raise LedgerFault(f"tick {stored.tick} follows tick {self._tick} (I6)")
+        if stored.tick != self.tick + 1:
+            raise LedgerFault(f"tick {stored.tick} follows tick {self.tick} (I6)")
         if stored.epoch < self._epoch:
             raise LedgerFault(
                 f"tick {stored.tick}: epoch {stored.epoch} follows epoch {self._epoch} (I6)"
@@ -143,3 +166,34 @@ def _possible(orders: OrderColumns, row: int, stock_wh: int) -> bool:
     if 1 <= policy <= 3:
         return 0 <= amount <= has_wh
     return 4 <= policy <= 6 and amount == -has_wh > 0
+
+
+def opened(snapshot: Snapshot, pages: Sequence[Page]) -> tuple[list[int], list[int]]:
+    """(stock in Wh, balance in nEUR) by home in a snapshot; raises ``LedgerFault``."""
+    sealed = seal(
+        snapshot.tick, snapshot.epoch, snapshot.tick_hash, snapshot.next_price_neur_per_wh, pages
+    )
+    if sealed != snapshot.seal:
+        raise LedgerFault(f"the snapshot of tick {snapshot.tick} is not what was sealed (I5)")
+    try:
+        return unpacked(pages)
+    except ValueError as error:
+        raise LedgerFault(f"the snapshot of tick {snapshot.tick} holds {error}") from error
+
+
+def check_accounts(
+    replayed: Mapping[int, tuple[int, int]],
+    accounts: Mapping[int, tuple[int, int]],
+    where: str = "its account",
+) -> None:
+    """I5: each home has the (stock, balance) that its last tick left it with, all others nothing.
+
+    Both are by home id; an account of nothing may be left out. Raises ``LedgerFault``.
+    """
+    for home in sorted(replayed.keys() | accounts.keys()):
+        found, wanted = accounts.get(home, (0, 0)), replayed.get(home, (0, 0))
+        if found != wanted:
+            raise LedgerFault(
+                f"home {home}: {where} holds {found[0]} Wh and {found[1]} nEUR, "
+                f"the replay gives {wanted[0]} Wh and {wanted[1]} nEUR (I5)"
+            )

@@ -3,5 +3,15 @@
 from services.market.ledger.history import History, PriceRow, StoredEvent
 from services.market.ledger.inspection import Inspection
 from services.market.ledger.ledger import Accounts, Ledger, World
+from services.market.ledger.retention import Retention
 
-__all__ = ["Accounts", "History", "Inspection", "Ledger", "PriceRow", "StoredEvent", "World"]
+__all__ = [
+    "Accounts",
+    "History",
+    "Inspection",
+    "Ledger",
+    "PriceRow",
+    "Retention",
+    "StoredEvent",
+    "World",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +12,10 @@ import sqlalchemy as sa
 from energymarket.messages import EventStart
 from services.market.domain import columns, record
 from services.market.domain.record import SettledTick
+from services.market.domain.snapshot import Page, unpacked
 from services.market.errors import LedgerUnreadable
+from services.market.ledger.inspection import Inspection
 from services.market.ledger.tables import (
-    PAGE_HOMES,
     Database,
     accounts,
     epochs,
@@ -59,16 +62,17 @@ class History:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @contextmanager
+    def inspection(self) -> Iterator[Inspection]:
+        """A look at the whole ledger as of this moment."""
+        with Inspection.of(self._database) as look:
+            yield look
+
     def accounts(self) -> tuple[list[int], list[int]]:
         """(stock, money) of every home as stored, home 1 first."""
-        stock_wh: list[int] = []
-        balance_neur: list[int] = []
         with self._database.reading() as connection:
-            for row in connection.execute(sa.select(accounts).order_by(accounts.c.page)):
-                missing = row.page * PAGE_HOMES - len(stock_wh)
-                stock_wh += [0] * missing + columns.unpack(row.stock_wh)
-                balance_neur += [0] * missing + columns.unpack(row.balance_neur)
-        return stock_wh, balance_neur
+            rows = connection.execute(sa.select(accounts).order_by(accounts.c.page))
+            return unpacked(Page(row.page, row.stock_wh, row.balance_neur) for row in rows)
 
     def settled(self, tick: int) -> SettledTick | None:
         """A tick of the past; None when the ledger does not hold it."""

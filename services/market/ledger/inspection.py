@@ -28,8 +28,9 @@ from services.market.domain.membership import Fleet
 from services.market.domain.pricing import PRICE_MODELS
 from services.market.domain.replay import LedgerFault, StoredTick
 from services.market.domain.rules import Rules
+from services.market.domain.snapshot import PAGE_HOMES, Page, Snapshot
 from services.market.errors import LedgerUnreadable
-from services.market.ledger.tables import PAGE_HOMES, Database, read_only_url_of
+from services.market.ledger.tables import Database, read_only_url_of
 
 _TABLES: Final = {"world", "epochs", "ticks", "accounts", "fleets", "events", "openings"}
 """Without these a file is no ledger; a market adds what later versions brought."""
@@ -40,7 +41,7 @@ _BESIDE: Final = (
 )
 _TICK_TYPES: Final = (*(int,) * len(_BESIDE), int, float, bytes, bytes)
 _TICKS: Final = (
-    f"SELECT {', '.join(_BESIDE)}, epoch, at, record, hash FROM ticks WHERE tick >= ? ORDER BY tick"
+    f"SELECT {', '.join(_BESIDE)}, epoch, at, record, hash FROM ticks WHERE tick > ? ORDER BY tick"
 )
 
 _LOOK_BACK_TICKS: Final = 1_000
@@ -110,10 +111,10 @@ class Inspection:
 
     # --------------------------------------------------------------------------- what it holds
 
-    def ticks(self, from_tick: int = 0) -> Iterator[TickLine]:
-        """Every tick, oldest first; read in steps, so that it takes no memory."""
+    def ticks(self, *, after: int = 0) -> Iterator[TickLine]:
+        """Every tick after a tick, oldest first; read in steps, so that it takes no memory."""
         connection = self._connection.execution_options(yield_per=100)
-        for row in connection.exec_driver_sql(_TICKS, (from_tick,)):
+        for row in connection.exec_driver_sql(_TICKS, (after,)):
             _check_types("ticks", row, _TICK_TYPES)
             *beside, epoch, _, body, tick_hash = row
             stored = StoredTick(row[0], epoch, body, tick_hash)
@@ -127,7 +128,12 @@ class Inspection:
             if homes_together > _LOOK_BACK_HOME_TICKS:
                 break
             homes_together, from_tick = homes_together + homes, tick
-        return self.ticks(from_tick)
+        return self.ticks(after=from_tick - 1)
+
+    def oldest_tick(self) -> int:
+        """The first tick that is left; 1 before there is any."""
+        ((oldest,),) = self._rows("SELECT min(tick) FROM ticks", (int, type(None)))
+        return int(oldest or 1)
 
     def accounts(self) -> dict[int, tuple[int, int]]:
         """(stock, balance) by home id; homes that have nothing may be missing."""
@@ -140,6 +146,32 @@ class Inspection:
             homes = range(page * PAGE_HOMES + 1, (page + 1) * PAGE_HOMES + 1)
             held.update(zip(homes, zip(stock_wh, balance_neur, strict=True), strict=False))
         return held
+
+    def snapshots(self) -> dict[int, Snapshot]:
+        """The snapshots by their tick, without their accounts."""
+        if not self._rows("SELECT name FROM sqlite_master WHERE name = 'snapshots'", str):
+            return {}  # a ledger of a version that forgot nothing
+        query = "SELECT tick, epoch, tick_hash, next_price_neur_per_wh, seal FROM snapshots"
+        rows = self._rows(query, int, int, bytes, int, bytes)
+        return {row[0]: Snapshot(*row) for row in rows}
+
+    def snapshot_pages(self, tick: int) -> list[Page]:
+        """The accounts of a snapshot, in ascending page."""
+        query = f"SELECT page, stock_wh, balance_neur, tick FROM snapshot_pages WHERE tick = {tick}"
+        rows = self._rows(f"{query} ORDER BY page", int, bytes, bytes, int)
+        return [Page(*row[:3]) for row in rows]
+
+    def base(self) -> Snapshot | None:
+        """The snapshot that the history begins with; None when it begins with the first tick, or
+        when ticks are missing for which there is no snapshot.
+
+        Ticks of before may still be there: the market deletes them little by little.
+        """
+        oldest = self.oldest_tick()
+        if oldest == 1:
+            return None
+        later = {tick: each for tick, each in self.snapshots().items() if tick >= oldest - 1}
+        return later[min(later)] if later else None
 
     def surroundings(self) -> Surroundings:
         """All that stands beside ticks and accounts."""
@@ -219,7 +251,9 @@ def check_newest(database: Database) -> None:
     """
     with Inspection.of(database) as look:
         try:
-            check = NewestTicks(look.surroundings(), record.genesis_hash(look.rules()))
+            check = NewestTicks(
+                look.surroundings(), record.genesis_hash(look.rules()), look.oldest_tick()
+            )
             for line in look.newest_ticks():
                 check.feed(line)
             check.finish(look.accounts())

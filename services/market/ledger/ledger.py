@@ -14,13 +14,15 @@ from services.market.domain import columns, record
 from services.market.domain.home_ids import from_ranges, to_ranges
 from services.market.domain.membership import Fleet
 from services.market.domain.record import Opening, SettledTick
+from services.market.domain.replay import StoredTick
 from services.market.domain.rules import Rules
+from services.market.domain.snapshot import PAGE_HOMES
 from services.market.errors import EpochLost, LedgerMismatch
 from services.market.ledger.beginning import begin_ledger
 from services.market.ledger.history import History
 from services.market.ledger.inspection import check_before_writing, check_newest
+from services.market.ledger.retention import Retention, Trimmer
 from services.market.ledger.tables import (
-    PAGE_HOMES,
     Database,
     accounts,
     epochs,
@@ -73,15 +75,18 @@ class Accounts:
 class Ledger:
     """The ledger of one world, open for writing. Make it with ``Ledger.open``."""
 
-    def __init__(self, database: Database, stored_world: World) -> None:
+    def __init__(self, database: Database, stored_world: World, retention: Retention) -> None:
         self._database = database
+        self._retention = retention
+        self._trimmer: Trimmer | None = None
         self.world = stored_world
         self.history = History(database)
         self.epoch = 0
 
     @classmethod
-    def open(cls, url: str, rules: Rules) -> Ledger:
-        """Opens the ledger at ``url``, or makes it where there is none.
+    def open(cls, url: str, rules: Rules, retention: Retention | None = None) -> Ledger:
+        """Opens the ledger at ``url``, or makes it where there is none; without ``retention`` it
+        keeps everything.
 
         Raises ``LedgerMismatch`` when it was begun with other rules, ``LedgerUnreadable`` when it
         is damaged or no ledger of this version, ``LedgerUnavailable`` when it cannot be read or
@@ -92,10 +97,10 @@ class Ledger:
             begin_ledger(path, lambda apart: cls._open(url_of(apart), rules).close())
         if path:
             check_before_writing(path)
-        return cls._open(url, rules)
+        return cls._open(url, rules, retention)
 
     @classmethod
-    def _open(cls, url: str | sa.URL, rules: Rules) -> Ledger:
+    def _open(cls, url: str | sa.URL, rules: Rules, retention: Retention | None = None) -> Ledger:
         database = Database(url)
         with database.writing("its tables") as connection:
             metadata.create_all(connection)
@@ -106,7 +111,22 @@ class Ledger:
             else:
                 _check_world(row, rules)
                 made = World(row.run, rules, row.fleet_secret_key)
-        return cls(database, made)
+        return cls(database, made, retention or Retention())
+
+    def newest_epoch(self) -> int:
+        """The epoch of the market that took over last; 0 before the first."""
+        with self._database.reading() as connection:
+            return connection.execute(_NEWEST_EPOCH).scalar() or 0
+
+    def check_epoch(self) -> None:
+        """Raises ``EpochLost`` when another market took over, ``LedgerUnavailable``."""
+        with self._database.reading() as connection:
+            self._check_epoch(connection)
+
+    def newest_tick(self) -> int:
+        """The newest tick; 0 before the first."""
+        with self._database.reading() as connection:
+            return connection.execute(_NEWEST_TICK).scalar() or 0
 
     def raise_epoch(self, at: float) -> int:
         """Takes over: from now on a write under any earlier epoch fails. Returns the new epoch.
@@ -116,9 +136,10 @@ class Ledger:
         check_newest(self._database)
         with self._database.writing("the epoch") as connection:
             newest = connection.execute(_NEWEST_EPOCH).scalar() or 0
-            head = connection.execute(sa.select(sa.func.max(ticks.c.tick))).scalar() or 0
+            head = connection.execute(_NEWEST_TICK).scalar() or 0
             row = {"epoch": newest + 1, "from_tick": head + 1, "at": at}
             connection.execute(sa.insert(epochs), row)
+            self._trimmer = Trimmer(self._retention, connection)
         self.epoch = newest + 1
         return self.epoch
 
@@ -138,6 +159,7 @@ class Ledger:
         Raises ``EpochLost`` when another market took over, ``LedgerUnavailable`` when the disk
         refuses: then nothing was written, and the caller may try again.
         """
+        stored = StoredTick(settled.tick, self.epoch, body, tick_hash)
         with self._database.writing(f"tick {settled.tick}") as connection:
             self._check_epoch(connection)
             connection.execute(
@@ -149,9 +171,14 @@ class Ledger:
             if starts:
                 rows = [_event_row(start, settled.tick, "external") for start in starts]
                 connection.execute(_INSERT_EVENT, rows)
+            if self._trimmer:
+                self._trimmer.within(connection, settled, stored)
+        if self._trimmer:
+            self._trimmer.done()
 
-    def save_fleets(self, changed: Iterable[Fleet]) -> None:
-        """Stores fleets that joined or left, before they are answered."""
+    def save_fleets(self, changed: Iterable[Fleet], forgotten: Sequence[Fleet] = ()) -> None:
+        """Stores fleets that joined or left, before they are answered, and drops those forgotten:
+        however many come and go, the table stays as small as the market's memory."""
         rows = [
             {
                 "instance": fleet.instance,
@@ -164,6 +191,9 @@ class Ledger:
         ]
         with self._database.writing("a fleet") as connection:
             self._check_epoch(connection)
+            if forgotten:
+                gone = [fleet.instance for fleet in forgotten]
+                connection.execute(sa.delete(fleets).where(fleets.c.instance.in_(gone)))
             connection.execute(_REPLACE_FLEET, rows)
 
     def add_event(self, start: EventStart, start_tick: int, source: str) -> int:
@@ -226,6 +256,7 @@ _INSERT_TICK = sa.insert(ticks)
 _INSERT_EVENT = sa.insert(events)
 _REPLACE_PAGE = sa.insert(accounts).prefix_with("OR REPLACE")
 _REPLACE_FLEET = sa.insert(fleets).prefix_with("OR REPLACE")
+_NEWEST_TICK = sa.select(sa.func.max(ticks.c.tick))
 _NEWEST_EPOCH = sa.select(sa.func.max(epochs.c.epoch))
 
 

@@ -7,6 +7,7 @@
 ``fleets``    home processes and the homes they hold
 ``events``    external events that began, or are to begin
 ``openings``  what a clock decided before a tick was announced
+``snapshots`` the accounts as of some ticks, in ``snapshot_pages``: see ``retention``
 """
 
 from __future__ import annotations
@@ -24,9 +25,6 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from services.market.errors import LedgerUnavailable, LedgerUnreadable
-
-PAGE_HOMES: Final = 4_096
-"""Homes per row of ``accounts``: a tick rewrites whole pages, few and large."""
 
 metadata = sa.MetaData()
 
@@ -98,6 +96,23 @@ openings = sa.Table(
     metadata,
     sa.Column("tick", sa.Integer, primary_key=True),
     sa.Column("opening", sa.LargeBinary, nullable=False),
+)
+snapshots = sa.Table(
+    "snapshots",
+    metadata,
+    sa.Column("tick", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("tick_hash", sa.LargeBinary, nullable=False),
+    sa.Column("next_price_neur_per_wh", sa.Integer, nullable=False),
+    sa.Column("seal", sa.LargeBinary, nullable=False),
+)
+snapshot_pages = sa.Table(
+    "snapshot_pages",
+    metadata,
+    sa.Column("tick", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("page", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("stock_wh", sa.LargeBinary, nullable=False),
+    sa.Column("balance_neur", sa.LargeBinary, nullable=False),
 )
 
 

@@ -24,15 +24,13 @@ async def readyz(context: Context) -> Ready:
     """Ready when broker, Redis (the weather store) and ledger answer and the market's own thread
     is at work; else 503, which names what is not.
 
-    A market that only waits for homes, weather or external events is ready.
+    A market that only waits for homes, weather or external events is ready. One that stands by
+    needs the ledger alone.
     """
     view = context.view
-    checks = {
-        "broker": view.broker_connected,
-        "redis": view.store_answers,
-        "ledger": view.ledger_writable,
-        "market": context.market_acts,
-    }
+    checks = {"ledger": view.ledger_writable, "market": context.market_acts}
+    if not view.standing_by:
+        checks |= {"broker": view.broker_connected, "redis": view.store_answers}
     waiting_for = list(view.waiting_for)
     failing = [name for name, works in checks.items() if not works]
     if failing:
@@ -41,7 +39,7 @@ async def readyz(context: Context) -> Ready:
             checks=checks,
             waiting_for=waiting_for,
         )
-    return Ready(checks=checks, waiting_for=waiting_for)
+    return Ready(role=view.role, checks=checks, waiting_for=waiting_for)
 
 
 @router.get(

@@ -25,6 +25,7 @@ async def run(context: Context) -> Run:
     view = context.view
     return Run(
         run=view.run,
+        role=view.role,
         seed=view.seed,
         epoch=view.epoch,
         price_model=view.price_model,
@@ -53,14 +54,17 @@ def _versions() -> dict[str, str]:
 def audit(context: Context) -> Any:
     """How far the run is from each invariant: 0, or `ok` is false.
 
-    The residuals are sums over all ticks since this process started, from `since_tick` on.
+    The residuals are sums over all ticks since this process began to settle, from `since_tick` on.
+    `replay` says how far the ledger has been read back.
     """
     view = context.view
     tick = view.last.tick if view.last else 0
     since = context.history.epoch_began(view.epoch) or 1
     sums = view.residuals
+    replayed = context.replayed(view)
+    faults = int(replayed is not None and replayed.fault is not None)
     return Audit(
-        ok=sums.ok,
+        ok=sums.ok and not faults,
         tick=tick,
         head_hash=view.head_hash,
         epoch=view.epoch,
@@ -70,11 +74,15 @@ def audit(context: Context) -> Any:
         gifts_residual_wh=sums.gifts_wh,
         money_residual_neur=sums.money_neur,
         bounds_violations=sums.bounds,
+        outcomes_violations=sums.outcomes,
+        replay=replayed,
         invariants=[
             _invariant("energy", sums.energy_wh, "Wh", _ENERGY),
             _invariant("bounds", sums.bounds, "homes", _BOUNDS),
             _invariant("gifts", sums.gifts_wh, "Wh", "given = received"),
             _invariant("money", sums.money_neur, "nEUR", _MONEY),
+            _invariant("outcomes", sums.outcomes, "homes", _OUTCOMES),
+            _invariant("replay", faults, "faults", _REPLAY),
         ],
     )
 
@@ -84,6 +92,11 @@ _ENERGY: Final = (
 )
 _BOUNDS: Final = "no term is below zero, and no stock is beyond its capacity"
 _MONEY: Final = "the money of all homes and of the market sums to 0"
+_OUTCOMES: Final = "every home of the roster has one outcome a tick: a receipt, or its absence"
+_REPLAY: Final = (
+    "epochs and ticks only grow, the hash chain holds, each tick settles and prices as recorded, "
+    "and the accounts are those of the replay"
+)
 
 
 def _invariant(name: str, residual: int, unit: str, rule: str) -> Invariant:

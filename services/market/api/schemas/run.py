@@ -14,10 +14,17 @@ HeadHash = Annotated[
 ]
 
 
+Role = Annotated[
+    Literal["settling", "standby"],
+    Field(description="whether this market settles, or waits for the one that does to end"),
+]
+
+
 class Run(Answer):
     """What runs here."""
 
     run: str = Field(description="id of the run: another one is another ledger")
+    role: Role
     seed: int = Field(ge=0)
     epoch: int = Field(ge=0, description="how often a market took over this ledger")
     price_model: str
@@ -38,10 +45,20 @@ class Invariant(Answer):
     unit: str
 
 
-class Audit(Answer):
-    """The invariants, checked on every tick since this process started.
+class Replayed(Answer):
+    """How far the ledger has been read back and computed anew: hash chain, settlement, prices,
+    accounts. Each call of `/audit` goes on a bit; `energymarket verify` does it in one go."""
 
-    `energymarket verify` checks the whole ledger, with its hash chain.
+    from_tick: Tick = Field(description="where the history of the ledger begins")
+    to_tick: Tick = Field(description="the last tick that was replayed; 0 before the first")
+    head_hash: HeadHash = Field(description="the replay's own, after `to_tick`")
+    complete: bool = Field(description="`to_tick` was the newest tick, and all accounts agree")
+    fault: str | None = Field(description="the first thing that is wrong, if anything is")
+
+
+class Audit(Answer):
+    """The invariants: of every tick since this process began to settle, as it was settled, and of
+    what stands in the ledger, read back and computed anew.
     """
 
     ok: bool
@@ -54,6 +71,10 @@ class Audit(Answer):
     gifts_residual_wh: int
     money_residual_neur: int
     bounds_violations: int
+    outcomes_violations: int
+    replay: Replayed | None = Field(
+        description="null beyond 20,000 homes a tick: then `energymarket verify` does it"
+    )
     invariants: list[Invariant]
 
 
@@ -67,5 +88,6 @@ class Ready(Answer):
     """The market reaches all that it needs."""
 
     status: Literal["ready"] = "ready"
+    role: Role
     checks: dict[str, bool] = Field(description="`broker`, `redis`, `ledger`, `market`")
     waiting_for: list[str] = Field(description="what the next tick waits for, if anything")
