@@ -24,6 +24,7 @@ from services.market.domain.events import one_tick_on
 from services.market.domain.replay import LedgerFault
 from services.market.domain.rules import Rules
 from services.market.errors import LedgerUnavailable, LedgerUnreadable
+from services.market.ledger import Retention
 from services.market.ledger.tables import metadata
 from services.market.tick_cycle import Tempo
 
@@ -33,8 +34,18 @@ TICKS = 30
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A ledger of 30 ticks with a credit limit, closed; and its head hash."""
-    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    return a_run(tmp_path_factory.mktemp("ledger") / "ledger.db", Retention())
+
+
+@pytest.fixture(scope="module")
+def trimmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, of which a half is kept."""
+    return a_run(tmp_path_factory.mktemp("ledger") / "ledger.db", Retention(ticks=16))[0]
+
+
+def a_run(path: Path, retention: Retention) -> tuple[Path, str]:
     plan = WorldPlan(
+        retention=retention,
         homes=8,
         rules=Rules(seed=5, credit_limit_neur=2_000_000_000),
         ledger_url=f"sqlite:///{path}",
@@ -162,8 +173,10 @@ COLUMNS = [str(column) for table in metadata.tables.values() for column in table
 
 
 @pytest.fixture
-def with_an_opening(ledger: Path) -> Path:
+def with_an_opening(ledger: Path, trimmed: Path, request: pytest.FixtureRequest) -> Path:
     """A copy to damage; its market was killed in a tick that it had opened without weather."""
+    if "snapshot" in request.node.name:
+        shutil.copy(trimmed, ledger)
     last = record.from_bytes(msgspec.msgpack.encode(stored(ledger, TICKS)))
     opening = record.Opening(
         tick=TICKS + 1,
@@ -184,7 +197,7 @@ def test_a_changed_value_in_any_column_that_something_depends_on_is_noticed(
     """I5: what the market and its API go by is what the records say, or verify says that it is
     not."""
     ledger = with_an_opening
-    assert verify(ledger).ticks == TICKS
+    assert verify(ledger)
     table, name = column.split(".")
     (kind,) = values(ledger, f"SELECT typeof({name}) FROM {table} LIMIT 1")
     changed = {
