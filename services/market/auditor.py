@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from services.market.domain.crosscheck import TickLine
 from services.market.domain.record import SettledTick
-from services.market.domain.replay import Replay, check_accounts
+from services.market.domain.replay import LedgerFault, Replay, check_accounts
 from services.market.ledger import Inspection
 
 Watch = Callable[[TickLine, SettledTick], None]
@@ -54,5 +54,7 @@ class Auditor:
                 replay.check_snapshot(snapshot, look.snapshot_pages(replay.tick))
             if enough is not None and replay.home_ticks >= enough:
                 return False
+        if max(snapshots, default=0) > replay.tick:
+            raise LedgerFault(f"the snapshot of tick {max(snapshots)} is of no tick (I5)")
         check_accounts(replay.accounts(), look.accounts())
         return True

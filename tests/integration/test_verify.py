@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 import subprocess
@@ -15,12 +16,16 @@ import msgspec
 import pytest
 
 from energymarket import telemetry
+from energymarket.errors import EnergyMarketError
 from lab.embedded import EmbeddedRun, WorldPlan
 from lab.verify import verify
 from services.market.domain import columns, record
+from services.market.domain.events import one_tick_on
 from services.market.domain.replay import LedgerFault
 from services.market.domain.rules import Rules
-from services.market.errors import LedgerUnavailable
+from services.market.errors import LedgerUnavailable, LedgerUnreadable
+from services.market.ledger import Retention
+from services.market.ledger.tables import metadata
 from services.market.tick_cycle import Tempo
 
 TICKS = 30
@@ -29,8 +34,18 @@ TICKS = 30
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A ledger of 30 ticks with a credit limit, closed; and its head hash."""
-    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    return a_run(tmp_path_factory.mktemp("ledger") / "ledger.db", Retention())
+
+
+@pytest.fixture(scope="module")
+def trimmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, of which a half is kept."""
+    return a_run(tmp_path_factory.mktemp("ledger") / "ledger.db", Retention(ticks=16))[0]
+
+
+def a_run(path: Path, retention: Retention) -> tuple[Path, str]:
     plan = WorldPlan(
+        retention=retention,
         homes=8,
         rules=Rules(seed=5, credit_limit_neur=2_000_000_000),
         ledger_url=f"sqlite:///{path}",
@@ -47,10 +62,9 @@ def ledger(whole: tuple[Path, str], tmp_path: Path) -> Path:
 
 
 def change(ledger: Path, statement: str, *values: object) -> None:
-    connection = sqlite3.connect(ledger)
-    connection.execute(statement, values)
-    connection.commit()
-    connection.close()
+    with contextlib.closing(sqlite3.connect(ledger)) as connection:
+        connection.execute(statement, values)
+        connection.commit()
 
 
 def stored(ledger: Path, tick: int) -> record.TickRecord:
@@ -144,6 +158,81 @@ def test_each_kind_of_damage_is_named_with_its_tick(ledger: Path, damage: str) -
     with pytest.raises(LedgerFault) as refused:
         verify(ledger)
     assert sentence in str(refused.value)
+
+
+OF_NO_CONSEQUENCE = {
+    *("ticks.at", "epochs.at"),  # the time of day, for people
+    *("world.run", "world.fleet_secret_key"),  # drawn by luck; others make homes join anew
+    *("fleets.instance", "fleets.key", "fleets.left_tick"),  # likewise: it is told to join
+    "fleets.first_tick",  # of no further use once it is past
+    "events.id",  # only their order counts
+}
+"""Columns that no record can tell a changed value of, and that no number depends on."""
+
+COLUMNS = [str(column) for table in metadata.tables.values() for column in table.c]
+
+
+@pytest.fixture
+def with_an_opening(ledger: Path, trimmed: Path, request: pytest.FixtureRequest) -> Path:
+    """A copy to damage; its market was killed in a tick that it had opened without weather."""
+    if "snapshot" in request.node.name:
+        shutil.copy(trimmed, ledger)
+    last = record.from_bytes(msgspec.msgpack.encode(stored(ledger, TICKS)))
+    opening = record.Opening(
+        tick=TICKS + 1,
+        price_neur_per_wh=last.next_price_neur_per_wh,
+        temperature_mdeg=last.opening.temperature_mdeg,
+        degraded=record.DEGRADED_WEATHER,
+        events=tuple(one_tick_on(last.opening.events)),
+    )
+    body = record.opening_to_bytes(opening)
+    change(ledger, "INSERT INTO openings VALUES (?, ?)", opening.tick, body)
+    return ledger
+
+
+@pytest.mark.parametrize("column", sorted({*COLUMNS} - OF_NO_CONSEQUENCE))
+def test_a_changed_value_in_any_column_that_something_depends_on_is_noticed(
+    with_an_opening: Path, column: str
+) -> None:
+    """I5: what the market and its API go by is what the records say, or verify says that it is
+    not."""
+    ledger = with_an_opening
+    assert verify(ledger)
+    table, name = column.split(".")
+    (kind,) = values(ledger, f"SELECT typeof({name}) FROM {table} LIMIT 1")
+    changed = {
+        "integer": f"{name} + 1",
+        "null": "7",
+        "text": f"'x' || substr({name}, 2)",
+        "blob": f"CAST(substr({name}, 1, length({name}) - 1) || x'55' AS BLOB)",
+    }
+    which = f"WHERE rowid = (SELECT max(rowid) FROM {table})"
+    change(ledger, f"UPDATE {table} SET {name} = {changed[str(kind)]} {which}")
+    with pytest.raises((LedgerFault, LedgerUnreadable)):
+        verify(ledger)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_value_of_another_kind_in_any_column_is_a_sentence(
+    with_an_opening: Path, column: str
+) -> None:
+    """A damaged row can hold text where a number belongs, or a number where bytes do."""
+    ledger = with_an_opening
+    table, name = column.split(".")
+    for wrong in ("-1", "9223372036854775807", "1.5", "''", "CAST(x'FFFE' AS TEXT)", "x'FF'"):
+        before = ledger.read_bytes()
+        with contextlib.suppress(sqlite3.IntegrityError):
+            change(ledger, f"UPDATE {table} SET {name} = {wrong}")
+            with contextlib.suppress(EnergyMarketError):
+                verify(ledger)
+        ledger.write_bytes(before)
+
+
+def values(ledger: Path, query: str) -> tuple[object, ...]:
+    connection = sqlite3.connect(ledger)
+    (row,) = connection.execute(query).fetchall()
+    connection.close()
+    return tuple(row)
 
 
 def test_any_changed_byte_of_a_record_or_hash_is_refused(ledger: Path) -> None:

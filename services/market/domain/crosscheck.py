@@ -72,7 +72,7 @@ class CrossCheck:
 
     def feed(self, line: TickLine, settled: SettledTick) -> None:
         """Checks the columns beside a record, which market settled it, and its events."""
-        check_line(line, settled)
+        _check_line(line, settled)
         self._check_epoch(line.stored)
         self._check_events(settled)
         self._last = settled
@@ -107,8 +107,8 @@ class CrossCheck:
             raise LedgerFault(f"tick {opening.tick}: external began events while it was away")
 
     def finish(self) -> None:
-        """Checks what is not about a tick of the past."""
-        check_surroundings(self._around, self._last)
+        """Checks what a market that starts goes by, beside ticks and accounts."""
+        _check_what_is_to_come(self._around, self._last)
 
 
 def first_epoch(epochs: Sequence[tuple[int, int]], begins_at: int) -> tuple[int, int]:
@@ -118,7 +118,7 @@ def first_epoch(epochs: Sequence[tuple[int, int]], begins_at: int) -> tuple[int,
     return epochs[0][0] - 1, 1
 
 
-def check_line(line: TickLine, settled: SettledTick) -> None:
+def _check_line(line: TickLine, settled: SettledTick) -> None:
     """What stands beside a record is what the record says."""
     said = record.summary(settled)
     if said == line.beside:
@@ -131,8 +131,7 @@ def check_line(line: TickLine, settled: SettledTick) -> None:
             )
 
 
-def check_surroundings(around: Surroundings, last: SettledTick | None) -> None:
-    """What a market that starts goes by, beside ticks and accounts, can follow the newest tick."""
+def _check_what_is_to_come(around: Surroundings, last: SettledTick | None) -> None:
     head = last.tick if last else 0
     if around.epochs and around.epochs[-1][1] > head + 1:
         raise LedgerFault(f"epoch {around.epochs[-1][0]} begins beyond tick {head + 1} (I6)")
@@ -185,52 +184,46 @@ def _check_fleets(fleets: Iterable[Fleet], last: SettledTick | None) -> None:
 
 
 class NewestTicks:
-    """A look back from the newest tick, as far as a market that starts wants to look.
+    """The last stretch of a ledger, oldest first, as far back as a market that starts looks.
 
     What it goes on with is checked for being what the ledger's own records say: a market must not
-    settle on top of a damaged page that still looks like one.
+    settle on top of a damaged page that still looks like one. The first hash is taken on trust,
+    unless it is that of the first tick of all.
     """
 
-    def __init__(self, genesis_hash: bytes) -> None:
-        self.ticks = 0
-        self.home_ticks = 0
-        self.newest: SettledTick | None = None
+    def __init__(self, around: Surroundings, genesis_hash: bytes, begins_at: int) -> None:
+        """``begins_at`` is the first tick that the ledger has not forgotten."""
+        self._check = CrossCheck(around, begins_at)
         self._genesis_hash = genesis_hash
-        self._later: StoredTick | None = None
+        self._before: StoredTick | None = None
+        self._from_the_first = True
         self._left_with: dict[int, tuple[int, int]] = {}
 
     def feed(self, line: TickLine) -> None:
-        """Takes in the tick before the last one that was fed; the newest comes first."""
-        stored = line.stored
-        later = self._later
-        if later:
-            if later.tick != stored.tick + 1 or later.epoch < stored.epoch:
-                raise LedgerFault(f"tick {later.tick} follows tick {stored.tick} (I6)")
-            self._check_chain(later, stored.tick_hash)
+        """Checks the next tick and takes it in."""
+        stored, before = line.stored, self._before
+        if before and stored.tick != before.tick + 1:
+            raise LedgerFault(f"tick {stored.tick} follows tick {before.tick} (I6)")
+        if before or stored.tick == 1:
+            continued = before.tick_hash if before else self._genesis_hash
+            if record.chained_hash(continued, stored.body) != stored.tick_hash:
+                raise LedgerFault(f"tick {stored.tick}: the hash chain is broken (I5)")
+        else:
+            self._from_the_first = False
         try:
             settled = record.from_bytes(stored.body)
         except record.RecordCorrupt as error:
             raise LedgerFault(f"tick {stored.tick}: {error}") from error
-        check_line(line, settled)
-        if stored.tick == 1:
-            self._check_chain(stored, self._genesis_hash)
+        self._check.feed(line, settled)
         out = settled.outcome
-        rows = zip(settled.home, out.stock_wh, out.balance_neur, strict=True)
-        for home, stock_wh, balance_neur in rows:
-            self._left_with.setdefault(home, (stock_wh, balance_neur))
-        self.newest = self.newest or settled
-        self._later = stored
-        self.ticks += 1
-        self.home_ticks += len(settled.home)
-
-    @staticmethod
-    def _check_chain(stored: StoredTick, before: bytes) -> None:
-        if record.chained_hash(before, stored.body) != stored.tick_hash:
-            raise LedgerFault(f"tick {stored.tick}: the hash chain is broken (I5)")
+        held = zip(out.stock_wh, out.balance_neur, strict=True)
+        self._left_with.update(zip(settled.home, held, strict=True))
+        self._before = stored
 
     def finish(self, accounts: Mapping[int, tuple[int, int]]) -> None:
-        """Checks the accounts of the homes that were seen; of all, if the first tick was."""
-        whole = self._later is None or self._later.tick == 1
-        seen = self._left_with
+        """Checks the accounts of the homes that were seen, of all if the first tick was; then what
+        is not about a tick of the past."""
+        seen, whole = self._left_with, self._from_the_first
         known = {home: held for home, held in accounts.items() if whole or home in seen}
         check_accounts(seen, known)
+        self._check.finish()

@@ -22,7 +22,6 @@ from services.market.domain.crosscheck import (
     StoredStart,
     Surroundings,
     TickLine,
-    check_surroundings,
 )
 from services.market.domain.home_ids import from_ranges
 from services.market.domain.membership import Fleet
@@ -31,7 +30,7 @@ from services.market.domain.replay import LedgerFault, StoredTick
 from services.market.domain.rules import Rules
 from services.market.domain.snapshot import PAGE_HOMES, Page, Snapshot
 from services.market.errors import LedgerUnreadable
-from services.market.ledger.tables import Database
+from services.market.ledger.tables import Database, read_only_url_of
 
 _TABLES: Final = {"world", "epochs", "ticks", "accounts", "fleets", "events", "openings"}
 """Without these a file is no ledger; a market adds what later versions brought."""
@@ -61,7 +60,7 @@ class Inspection:
     @contextmanager
     def of_file(cls, path: Path) -> Iterator[Inspection]:
         """A look at a file, which is only read. Raises ``LedgerUnavailable``."""
-        database = Database(f"sqlite:///{path}", read_only=True)
+        database = Database(read_only_url_of(path), read_only=True)
         try:
             with cls.of(database) as look:
                 yield look
@@ -112,17 +111,29 @@ class Inspection:
 
     # --------------------------------------------------------------------------- what it holds
 
-    def ticks(self, *, after: int = 0, newest_first: bool = False) -> Iterator[TickLine]:
-        """Every tick after a tick; read in steps, so that it takes no memory."""
-        statement = f"{_TICKS} DESC" if newest_first else _TICKS
-        rows = self._connection.execution_options(yield_per=100).exec_driver_sql(
-            statement, (after,)
-        )
-        for row in rows:
+    def ticks(self, *, after: int = 0) -> Iterator[TickLine]:
+        """Every tick after a tick, oldest first; read in steps, so that it takes no memory."""
+        connection = self._connection.execution_options(yield_per=100)
+        for row in connection.exec_driver_sql(_TICKS, (after,)):
             _check_types("ticks", row, _TICK_TYPES)
             *beside, epoch, _, body, tick_hash = row
             stored = StoredTick(row[0], epoch, body, tick_hash)
             yield TickLine(stored, dict(zip(_BESIDE, beside, strict=True)))
+
+    def newest_ticks(self) -> Iterator[TickLine]:
+        """The newest ticks: few enough to be looked through in a fraction of a second."""
+        homes_together, from_tick = 0, 0
+        limit = f"ORDER BY tick DESC LIMIT {_LOOK_BACK_TICKS}"
+        for tick, homes in self._rows(f"SELECT tick, homes FROM ticks {limit}", int, int):
+            if homes_together > _LOOK_BACK_HOME_TICKS:
+                break
+            homes_together, from_tick = homes_together + homes, tick
+        return self.ticks(after=from_tick - 1)
+
+    def oldest_tick(self) -> int:
+        """The first tick that is left; 1 before there is any."""
+        ((oldest,),) = self._rows("SELECT min(tick) FROM ticks", (int, type(None)))
+        return int(oldest or 1)
 
     def accounts(self) -> dict[int, tuple[int, int]]:
         """(stock, balance) by home id; homes that have nothing may be missing."""
@@ -156,8 +167,8 @@ class Inspection:
 
         Ticks of before may still be there: the market deletes them little by little.
         """
-        ((oldest,),) = self._rows("SELECT min(tick) FROM ticks", (int, type(None)))
-        if oldest is None or oldest == 1:
+        oldest = self.oldest_tick()
+        if oldest == 1:
             return None
         later = {tick: each for tick, each in self.snapshots().items() if tick >= oldest - 1}
         return later[min(later)] if later else None
@@ -240,13 +251,12 @@ def check_newest(database: Database) -> None:
     """
     with Inspection.of(database) as look:
         try:
-            newest = NewestTicks(record.genesis_hash(look.rules()))
-            for line in look.ticks(newest_first=True):
-                newest.feed(line)
-                if newest.ticks >= _LOOK_BACK_TICKS or newest.home_ticks >= _LOOK_BACK_HOME_TICKS:
-                    break
-            newest.finish(look.accounts())
-            check_surroundings(look.surroundings(), newest.newest)
+            check = NewestTicks(
+                look.surroundings(), record.genesis_hash(look.rules()), look.oldest_tick()
+            )
+            for line in look.newest_ticks():
+                check.feed(line)
+            check.finish(look.accounts())
         except LedgerFault as fault:
             raise LedgerUnreadable(
                 f"the ledger is damaged, and nothing is settled on top of it: {fault}"

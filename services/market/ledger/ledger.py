@@ -32,6 +32,7 @@ from services.market.ledger.tables import (
     metadata,
     openings,
     ticks,
+    url_of,
     world,
 )
 
@@ -93,13 +94,13 @@ class Ledger:
         """
         path = file_of(url)
         if path and not path.exists():
-            begin_ledger(path, lambda apart: cls._open(f"sqlite:///{apart}", rules).close())
+            begin_ledger(path, lambda apart: cls._open(url_of(apart), rules).close())
         if path:
             check_before_writing(path)
         return cls._open(url, rules, retention)
 
     @classmethod
-    def _open(cls, url: str, rules: Rules, retention: Retention | None = None) -> Ledger:
+    def _open(cls, url: str | sa.URL, rules: Rules, retention: Retention | None = None) -> Ledger:
         database = Database(url)
         with database.writing("its tables") as connection:
             metadata.create_all(connection)

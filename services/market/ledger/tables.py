@@ -123,9 +123,7 @@ class Database:
     each, and its write-ahead log lets readers go on while a tick is written.
     """
 
-    def __init__(self, url: str, *, read_only: bool = False) -> None:
-        if read_only:
-            url = _read_only(url)
+    def __init__(self, url: str | sa.URL, *, read_only: bool = False) -> None:
         memory = url in ("sqlite://", "sqlite:///:memory:")
         self._turn = threading.RLock() if memory else nullcontext()
         options: dict[str, Any] = (
@@ -139,9 +137,15 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A connection to read with. Raises ``LedgerUnavailable``."""
+        """A connection to read with. Raises ``LedgerUnavailable``, and ``LedgerUnreadable`` also
+        when the block cannot make sense of what it reads."""
         with self._turn, _translated("be read"), self._engine.connect() as connection:
-            yield connection
+            try:
+                yield connection
+            except (TypeError, ValueError, OverflowError, MemoryError) as error:
+                raise LedgerUnreadable(
+                    f"the ledger is damaged: it holds what no market writes ({error})"
+                ) from error
 
     @contextmanager
     def writing(self, what: str) -> Iterator[sa.Connection]:
@@ -162,18 +166,24 @@ class Database:
 def file_of(url: str) -> Path | None:
     """The file that a URL names; None for a ledger in memory, and for names in SQLite's own form,
     which may mean anything."""
-    name = url.removeprefix("sqlite://").removeprefix("/").partition("?")[0]
-    return None if name in ("", ":memory:") or name.startswith("file:") else Path(name)
+    name = sa.make_url(url).database
+    return None if not name or name == ":memory:" or name.startswith("file:") else Path(name)
 
 
-def _read_only(url: str) -> str:
-    path = file_of(url)
-    assert path is not None
+def url_of(path: Path) -> sa.URL:
+    """The URL of a file, whatever signs are in its name."""
+    return sa.URL.create("sqlite", database=str(path))
+
+
+def read_only_url_of(path: Path) -> sa.URL:
+    """The URL of a file for which nothing is ever written into it."""
     # Where SQLite may not put its index of the log, a file without a log can be read all the same.
     log = path.with_name(f"{path.name}-wal")
     fixed = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
-    mode = "immutable=1" if fixed else "mode=ro"
-    return f"sqlite:///file:{quote(str(path))}?{mode}&uri=true"
+    mode = {"immutable": "1"} if fixed else {"mode": "ro"}
+    return sa.URL.create(
+        "sqlite", database=f"file:{quote(str(path))}", query=mode | {"uri": "true"}
+    )
 
 
 def _configure(connection: Any, _record: Any) -> None:
@@ -188,10 +198,11 @@ def _translated(action: str) -> Iterator[None]:
     try:
         yield
     except sa.exc.DBAPIError as error:
+        said = " ".join(str(error.orig).split())[:200]  # of a damaged schema SQLite shows it all
         code = getattr(error.orig, "sqlite_errorcode", None)
         if code is not None and code & 0xFF in _NEVER_A_LEDGER:
-            raise LedgerUnreadable(f"the ledger is damaged, or none: {error.orig}") from error
-        raise LedgerUnavailable(f"the ledger cannot {action}: {error.orig}") from error
+            raise LedgerUnreadable(f"the ledger is damaged, or none: {said}") from error
+        raise LedgerUnavailable(f"the ledger cannot {action}: {said}") from error
     except sa.exc.SQLAlchemyError as error:
         raise LedgerUnavailable(f"the ledger cannot {action}: {error.args[0]}") from error
 
