@@ -30,7 +30,14 @@ from energymarket.bus.amqp_topology import (
     declare,
     declare_again,
 )
-from energymarket.bus.broker_trouble import ACCESS_REFUSED, NOT_ALLOWED, NOT_FOUND, Retries, facts
+from energymarket.bus.broker_trouble import (
+    ACCESS_REFUSED,
+    INTERNAL_ERROR,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    Retries,
+    facts,
+)
 from energymarket.bus.counters import BusCounters
 from energymarket.bus.inbox import Inbox
 from energymarket.bus.port import Connected, Disconnected, Returned, TopologyMaker
@@ -101,6 +108,8 @@ class _Link:
         self._session: Session | None = None
         self._question: Callable[[], None] = _nothing
         self._unanswered = False
+        self._asked: list[str] = []  # queues whose consumption the broker has yet to confirm
+        self._unserved = ""  # the queue that it failed over
         self._work: deque[Batch] = deque()
         self._scheduled = False
         self._stopping = False
@@ -191,6 +200,9 @@ class _Link:
             return
         self._connection = None
         code, reason = facts(error, _CODES)
+        if code == INTERNAL_ERROR and self._asked:
+            self._unserved = self._asked[0]
+        self._asked = []
         self._end_session(reason)
         if self._stopping:
             self._loop.stop()
@@ -250,9 +262,18 @@ class _Link:
         channel.add_on_cancel_callback(self._on_cancelled)
         if self._options.confirms:
             channel.confirm_delivery(self._on_confirm)
+        self._delete_unserved(channel, topology)
         declare(channel, topology)
         ready = partial(self._on_ready, channel, topology)
         channel.basic_qos(prefetch_count=_prefetch(topology), callback=ready)
+
+    def _delete_unserved(self, channel: Any, topology: Topology) -> None:
+        """A quorum queue whose broker died as it was made may never find a leader again: it is
+        there, and whoever wants to consume it is thrown out. Only making it anew helps."""
+        name, self._unserved = self._unserved, ""
+        if any(queue.name == name and queue.said_again for queue in topology.queues):
+            self._log.warning("the broker cannot serve a queue; making it anew", queue=name)
+            channel.queue_delete(name)
 
     def _on_ready(self, channel: Any, topology: Topology, _frame: Any) -> None:
         self.generation += 1
@@ -269,13 +290,19 @@ class _Link:
         self._question, self._unanswered = partial(self._ask, channel, topology), False
         channel.add_on_return_callback(partial(self._on_return, topology))
         self.inbox.put(Connected(self.generation, topology))
+        self._asked = list(topology.consumes)
         done_with = {queue.name for queue in topology.queues if queue.acknowledged_on_delivery}
         arguments = consumer_arguments(topology, self.generation)
         for queue in topology.consumes:
             done = queue in done_with
             on_message = partial(self._on_message, session, queue, done)
             channel.basic_consume(
-                queue, on_message, auto_ack=done, consumer_tag=queue, arguments=arguments
+                queue,
+                on_message,
+                auto_ack=done,
+                consumer_tag=queue,
+                arguments=arguments,
+                callback=lambda frame: self._asked.remove(frame.method.consumer_tag),
             )
 
     def _on_channel_closed(self, _channel: Any, error: Exception) -> None:
@@ -412,7 +439,8 @@ def _parameters(url: str, name: str, app_id: str, options: RabbitOptions) -> Any
         parameters = pika.URLParameters(url)
     except (ValueError, TypeError) as error:
         raise BusError(f"{without_password(url)} is not an AMQP URL; see pika's URLs") from error
-    parameters.heartbeat = options.heartbeat_s
+    if parameters.heartbeat is None:  # what the URL says of it stands
+        parameters.heartbeat = options.heartbeat_s
     parameters.blocked_connection_timeout = options.blocked_timeout_s
     parameters.socket_timeout = options.connect_timeout_s
     parameters.stack_timeout = options.connect_timeout_s
