@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -41,7 +40,7 @@ from energymarket.bus.broker_trouble import (
 from energymarket.bus.counters import BusCounters
 from energymarket.bus.inbox import Inbox
 from energymarket.bus.port import Connected, Disconnected, Returned, TopologyMaker
-from energymarket.bus.pulse import MOST_SILENT_BEATS, Finding, Pulse
+from energymarket.bus.pulse import Finding, Pulse
 from energymarket.bus.rabbit_options import RabbitOptions
 from energymarket.bus.threaded import Arrivals, ThreadedBus
 from energymarket.clock import Clock, SystemClock
@@ -106,9 +105,7 @@ class _Link:
         self._maker: TopologyMaker = Topology
         self._connection: _Connection | None = None
         self._session: Session | None = None
-        self._question: Callable[[], None] = _nothing
-        self._unanswered = False
-        self._asked: list[str] = []  # queues whose consumption the broker has yet to confirm
+        self._in_place: tuple[Any, Topology] = None, Topology()
         self._unserved = ""  # the queue that it failed over
         self._work: deque[Batch] = deque()
         self._scheduled = False
@@ -165,26 +162,25 @@ class _Link:
             return
         finding = connection.pulse.beat(connection.bytes_received)
         if finding is Finding.GIVE_UP:
-            silent_s = MOST_SILENT_BEATS * self._options.beat_s
-            connection.abort(f"no word from the broker for {silent_s:g} s")
+            connection.abort(connection.pulse.why)
             return
-        if finding is Finding.ASK and self._session is not None and not self._unanswered:
-            self._question()
+        if finding is Finding.ASK:
+            self._ask(connection.pulse)
         self._loop.call_later(self._options.beat_s, partial(self._beat, connection))
 
-    def _ask(self, channel: Any, topology: Topology) -> None:
+    def _ask(self, pulse: Pulse) -> None:
         """Declares all that is ours again: what was deleted is back, and the broker has to answer.
 
         Nobody else would notice that an exchange or a binding is gone which this process only
         reads from. Whatever is missing and not ours closes the channel, which is noticed.
         """
-        if channel.is_open:
-            self._unanswered = True
-            declare_again(channel, topology)
-            channel.basic_qos(prefetch_count=_prefetch(topology), callback=self._on_answer)
-
-    def _on_answer(self, _frame: Any) -> None:
-        self._unanswered = False
+        channel, topology = self._in_place
+        if self._session is None or not channel.is_open:
+            pulse.answered()
+            return
+        declare_again(channel, topology)
+        prefetch = _prefetch(topology)
+        channel.basic_qos(prefetch_count=prefetch, callback=lambda _: pulse.answered())
 
     def _on_blocked(self, connection: _Connection, frame: Any) -> None:
         connection.pulse.blocked()
@@ -200,9 +196,8 @@ class _Link:
             return
         self._connection = None
         code, reason = facts(error, _CODES)
-        if code == INTERNAL_ERROR and self._asked:
-            self._unserved = self._asked[0]
-        self._asked = []
+        if code == INTERNAL_ERROR or connection.pulse.why:
+            self._unserved = connection.pulse.unserved
         self._end_session(reason)
         if self._stopping:
             self._loop.stop()
@@ -287,10 +282,11 @@ class _Link:
             confirms=self._options.confirms,
         )
         self._session = session
-        self._question, self._unanswered = partial(self._ask, channel, topology), False
+        self._in_place = channel, topology
         channel.add_on_return_callback(partial(self._on_return, topology))
         self.inbox.put(Connected(self.generation, topology))
-        self._asked = list(topology.consumes)
+        pulse = channel.connection.pulse
+        pulse.consume(topology.consumes)
         done_with = {queue.name for queue in topology.queues if queue.acknowledged_on_delivery}
         arguments = consumer_arguments(topology, self.generation)
         for queue in topology.consumes:
@@ -302,7 +298,7 @@ class _Link:
                 auto_ack=done,
                 consumer_tag=queue,
                 arguments=arguments,
-                callback=lambda frame: self._asked.remove(frame.method.consumer_tag),
+                callback=lambda frame: pulse.serves(frame.method.consumer_tag),
             )
 
     def _on_channel_closed(self, _channel: Any, error: Exception) -> None:
@@ -424,10 +420,6 @@ class _Connection(pika.SelectConnection):  # type: ignore[misc]  # untyped base
             super()._output_marshaled_frames([b"".join(self._held)])
             self._held.clear()
             self._held_bytes = 0
-
-
-def _nothing() -> None:
-    """Before there is anything to ask."""
 
 
 def _prefetch(topology: Topology) -> int:
