@@ -146,8 +146,8 @@ def test_a_dead_letter_that_no_queue_takes_is_not_acknowledged(world: RabbitWorl
     world.publish_raw(office.post, "home.x", b"poison")
     (poison,) = deliveries(bus, 1)
     world.probe.channel.queue_delete(office.dead_box)
-    others = [name for name in dead_queues(world) if name != office.dead_box]
-    assert not others, f"they would take it: {others}"
+    for other in dead_queues(world):  # of another test, where it would not be missed
+        world.probe.channel.queue_unbind(other, DEAD, "")
 
     bus.dead_letter(poison, "malformed")
     (again,) = after_a_cut(bus, 1)
@@ -197,15 +197,22 @@ def test_a_connection_that_was_forgotten_on_its_way_is_given_up_soon(world: Rabb
 def test_what_comes_goes_to_the_new_connection_and_not_to_the_dead_one(world: RabbitWorld) -> None:
     office = Office(world)
     bus = office.open(replace(QUICK, heartbeat_s=600))
+    bus.publish([office.message(0)])
+    bus.acknowledge(deliveries(bus, 1))  # so the broker does know this consumer
     world.wire(bus).forget()
     disconnected(bus)
     connected(bus)
-    told = world.server.ctl("list_consumers", "-q", "-s", "-p", VHOST, "queue_name")
-    assert told.split().count(office.box) == 2, "the broker believes in both"
+    columns = ("queue_name", "channel_pid")
 
-    bus.publish([office.message(number) for number in range(50)])
+    def consumers() -> int:
+        told = world.server.ctl("list_consumers", "-q", "-s", "-p", VHOST, *columns)
+        return told.split().count(office.box)
 
-    assert numbers(deliveries(bus, 50)) == list(range(50))
+    eventually(lambda: consumers() == 2, "the broker believes in both")
+
+    bus.publish([office.message(number) for number in range(1, 51)])
+
+    assert numbers(deliveries(bus, 50)) == list(range(1, 51))
 
 
 def test_a_broker_that_stops_for_a_moment_is_not_left(world: RabbitWorld) -> None:
