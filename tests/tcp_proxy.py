@@ -22,6 +22,8 @@ class TcpProxy:
         self._flowing = threading.Event()
         self._flowing.set()
         self._listener: socket.socket | None = None
+        self._newest = 0  # connections are numbered from 1
+        self._dead_up_to = 0
         self.listen()
 
     def listen(self) -> None:
@@ -53,6 +55,13 @@ class TcpProxy:
         """Undoes ``hold``; nothing is lost."""
         self._flowing.set()
 
+    def forget(self) -> None:
+        """Loses what every present connection sends from now on, both ways, and tells nobody.
+
+        What a router does that has forgotten them: the path is whole, and new ones get through.
+        """
+        self._dead_up_to = self._newest
+
     def close(self) -> None:
         """Ends it."""
         self.release()
@@ -72,27 +81,31 @@ class TcpProxy:
             return
         with self._lock:
             self._open += [client, server]
-        threading.Thread(target=self._carry, args=(client, server), daemon=True).start()
+            self._newest += 1
+            number = self._newest
+        threading.Thread(target=self._carry, args=(client, server, number), daemon=True).start()
 
-    def _carry(self, client: socket.socket, server: socket.socket) -> None:
+    def _carry(self, client: socket.socket, server: socket.socket, number: int) -> None:
         """Closes the sockets only when nobody reads them any more.
 
         A number that is closed under a reader may be another connection's before the reader looks.
         """
-        back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+        back = threading.Thread(target=self._pump, args=(server, client, number), daemon=True)
         with client, server:
             back.start()
-            self._pump(client, server)
+            self._pump(client, server, number)
             back.join()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError):
             sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while data := source.recv(_CHUNK_BYTES):
                 self._flowing.wait()
-                sink.sendall(data)
+                if number > self._dead_up_to:
+                    sink.sendall(data)
         _end(source)
-        _end(sink)
+        if number > self._dead_up_to:
+            _end(sink)
 
 
 def _end(connection: socket.socket) -> None:
