@@ -51,6 +51,9 @@ class Queue:
     is nobody to whom an unacknowledged message could come again. It saves both sides the
     acknowledgement of every tick and receipt.
 
+    With ``said_again`` the senders repeat what is in it until they are answered, so that a queue
+    that the broker cannot serve any more may be deleted and made anew.
+
     A full queue drops its oldest message, or with ``reject_when_full`` refuses the newest, which
     the publisher hears as a negative confirm.
     """
@@ -62,6 +65,7 @@ class Queue:
     dead_letter_exchange: str | None = None
     delivery_limit: int | None = None
     acknowledged_on_delivery: bool = False
+    said_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ def market_topology(max_orders_in_flight: int) -> Topology:
                 reject_when_full=True,
                 dead_letter_exchange=DEAD,
                 delivery_limit=DELIVERY_LIMIT,
+                said_again=True,
             ),
             Queue(EXTERNAL_QUEUE, "classic", MAX_BULLETINS_QUEUED, dead_letter_exchange=DEAD),
             Queue(DEAD_QUEUE, "classic", MAX_DEAD_QUEUED),

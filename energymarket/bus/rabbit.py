@@ -24,7 +24,14 @@ from energymarket.backoff import Backoff
 from energymarket.bus.amqp_session import Session, Stamp
 from energymarket.bus.amqp_tags import Batch
 from energymarket.bus.amqp_topology import MAX_PREFETCH, declare
-from energymarket.bus.broker_trouble import ACCESS_REFUSED, NOT_ALLOWED, NOT_FOUND, Retries, facts
+from energymarket.bus.broker_trouble import (
+    ACCESS_REFUSED,
+    INTERNAL_ERROR,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    Retries,
+    facts,
+)
 from energymarket.bus.counters import BusCounters
 from energymarket.bus.inbox import Inbox
 from energymarket.bus.port import Connected, Disconnected, Returned, TopologyMaker
@@ -92,6 +99,8 @@ class _Link:
         self._maker: TopologyMaker = Topology
         self._connection: _Connection | None = None
         self._session: Session | None = None
+        self._asked: list[str] = []  # queues whose consumption the broker has yet to confirm
+        self._unserved = ""  # the queue that it failed over
         self._work: deque[Batch] = deque()
         self._scheduled = False
         self._stopping = False
@@ -143,6 +152,9 @@ class _Link:
             return
         self._connection = None
         code, reason = facts(error, _CODES)
+        if code == INTERNAL_ERROR and self._asked:
+            self._unserved = self._asked[0]
+        self._asked = []
         self._end_session(reason)
         if self._stopping:
             self._loop.stop()
@@ -203,10 +215,19 @@ class _Link:
         channel.add_on_return_callback(self._on_return)
         if self._options.confirms:
             channel.confirm_delivery(self._on_confirm)
+        self._delete_unserved(channel, topology)
         declare(channel, topology)
         ready = partial(self._on_ready, channel, topology)
         prefetch = min(topology.prefetch, MAX_PREFETCH)
         channel.basic_qos(prefetch_count=prefetch, callback=ready)
+
+    def _delete_unserved(self, channel: Any, topology: Topology) -> None:
+        """A quorum queue whose broker died as it was made may never find a leader again: it is
+        there, and whoever wants to consume it is thrown out. Only making it anew helps."""
+        name, self._unserved = self._unserved, ""
+        if any(queue.name == name and queue.said_again for queue in topology.queues):
+            self._log.warning("the broker cannot serve a queue; making it anew", queue=name)
+            channel.queue_delete(name)
 
     def _on_ready(self, channel: Any, topology: Topology, _frame: Any) -> None:
         self.generation += 1
@@ -221,11 +242,18 @@ class _Link:
         )
         self._session = session
         self.inbox.put(Connected(self.generation, topology))
+        self._asked = list(topology.consumes)
         done_with = {queue.name for queue in topology.queues if queue.acknowledged_on_delivery}
         for queue in topology.consumes:
             done = queue in done_with
             on_message = partial(self._on_message, session, queue, done)
-            channel.basic_consume(queue, on_message, auto_ack=done, consumer_tag=queue)
+            channel.basic_consume(
+                queue,
+                on_message,
+                auto_ack=done,
+                consumer_tag=queue,
+                callback=lambda frame: self._asked.remove(frame.method.consumer_tag),
+            )
 
     def _on_channel_closed(self, _channel: Any, error: Exception) -> None:
         connection = self._connection
@@ -346,7 +374,8 @@ def _parameters(url: str, name: str, app_id: str, options: RabbitOptions) -> Any
         parameters = pika.URLParameters(url)
     except (ValueError, TypeError) as error:
         raise BusError(f"{without_password(url)} is not an AMQP URL; see pika's URLs") from error
-    parameters.heartbeat = options.heartbeat_s
+    if parameters.heartbeat is None:  # what the URL says of it stands
+        parameters.heartbeat = options.heartbeat_s
     parameters.blocked_connection_timeout = options.blocked_timeout_s
     parameters.socket_timeout = options.connect_timeout_s
     parameters.stack_timeout = options.connect_timeout_s
