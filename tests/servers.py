@@ -110,6 +110,12 @@ class RabbitServer:
         self.kill()
         self.start()
 
+    def lose(self) -> None:
+        """Kills and starts it: same ports, none of its data."""
+        self.kill()
+        shutil.rmtree(self._folder / "data")
+        self.start()
+
     def pause(self) -> None:
         """Freezes it: connections stay open, and nobody answers."""
         os.kill(self.pid, signal.SIGSTOP)
