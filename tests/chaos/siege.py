@@ -21,12 +21,20 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from energymarket.topology import DEAD_QUEUE
+from energymarket.topology import DEAD_QUEUE, ORDERS_QUEUE
 from lab.verify import verify
 from services.external.service import HORIZON_TICKS
-from services.market.checkpoints import FLEET_STORED, STEPS
+from services.market.checkpoints import (
+    AFTER_COMMIT,
+    BEFORE_COMMIT,
+    FLEET_STORED,
+    STEPS,
+    TICK_COMPLETE,
+)
 from tests.chaos.doomed_market import met, pronounce
 from tests.chaos.schedule import KINDS, STEP, Point, Round, schedule
+from tests.home_logs import agreeing, missing_receipts, receipts_of, recorded
+from tests.rabbit_probe import RabbitProbe
 from tests.redis_server import RedisServer
 from tests.servers import VHOST, RabbitServer
 from tests.system.processes import ServiceProcess, System, system
@@ -44,6 +52,9 @@ PAUSE_S = {
 
 PATIENCE_S = 180
 """Longer than any recovery takes on a slow machine. A bound against hanging, nothing else."""
+
+_ORDERS_UNACKNOWLEDGED = (TICK_COMPLETE, BEFORE_COMMIT, AFTER_COMMIT)
+"""Steps at which the orders of all homes are with the market, and still with the broker too."""
 
 _TICKS_OF_A_RECOVERY = 3
 _TICKS_AT_THE_END = 2 * HORIZON_TICKS
@@ -74,6 +85,7 @@ class Siege:
         self._doom = running.folder / "doom"
         running.modules["market"] = "tests.chaos.doomed_market"
         self._asleep: list[tuple[float, Callable[[], None]]] = []
+        self._broker_fails = False
         self._alive: dict[str, ServiceProcess] = {}
         self._given_up: dict[str, int] = {}  # whose connection must break: how many it had
         for name in (*(f"home-{n}" for n in range(HOMES)), "external", "weather", "market"):
@@ -84,15 +96,18 @@ class Siege:
     def run(self, rounds: list[Round]) -> str:
         """All rounds, then the proof: the ledger is whole, and the one that it must be."""
         for points in rounds:
+            self._broker_fails = any("broker" in point.kind for point in points)
             for point in points:
                 self._until(f"{point.after_s:.3f} s", _passed(point.after_s))
                 self._strike(point)
             self._recover(_TICKS_OF_A_RECOVERY)
         self._recover(_TICKS_AT_THE_END)
+        self._last_tick = self._running.tick()
         assert self._dead_letters() == 0, "an order or a bulletin was taken for poison"
         for name in ("market", "weather", "external", *(f"home-{n}" for n in range(HOMES))):
             self._check_alive(name)
             self._alive[name].stop()
+        self._check_receipts()
         verdict = verify(self._running.ledger)
         expected = head_hash(plan(verdict.ticks, homes=HOMES))
         assert verdict.head_hash == expected, f"the ledger differs after {verdict.ticks} ticks"
@@ -153,6 +168,8 @@ class Siege:
         self._until(f"the market's death at {step!r}", lambda: not market.running)
         assert met(self._doom).exists(), f"the market died elsewhere\n{self._logs()}"
         assert market.exit_code == -signal.SIGKILL, self._logs()
+        if step in _ORDERS_UNACKNOWLEDGED and not self._broker_fails:
+            self._until("the broker to have every order again", self._orders_are_back)
         self._start("market")
 
     def _kill(self, name: str) -> None:
@@ -206,6 +223,26 @@ class Siege:
         assert process.running, (
             f"{name} ended by itself with code {process.exit_code}\n{self._logs()}"
         )
+
+    def _orders_are_back(self) -> bool:
+        """Nothing is acknowledged before its tick is in the ledger, and its receipts are out."""
+        probe = RabbitProbe(self._rabbit.url)
+        try:
+            return (probe.ready(ORDERS_QUEUE) or 0) >= HOMES
+        finally:
+            probe.close([])
+
+    def _check_receipts(self) -> None:
+        """No home has missed a receipt, or had one twice, and each says what the ledger says."""
+        stored = recorded(self._running.ledger, range(1, self._last_tick + 1))
+        agreed = 0
+        for process in self._running.processes:
+            if process.name == "home":
+                text = process.text()
+                missing = missing_receipts(text)
+                assert not missing, f"{process.log.name} has no receipt between {missing}"
+                agreed += agreeing(receipts_of(text), stored)
+        assert agreed > HOMES * len(stored) / 2
 
     def _dead_letters(self) -> int:
         listed = self._rabbit.ctl("list_queues", "-p", VHOST, "--silent", "name", "messages")
