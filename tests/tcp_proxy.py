@@ -19,8 +19,8 @@ class TcpProxy:
         self._target_port = target_port
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
-        self._flowing = threading.Event()
-        self._flowing.set()
+        self._upward, self._downward = threading.Event(), threading.Event()
+        self.release()
         self._listener: socket.socket | None = None
         self._newest = 0  # connections are numbered from 1
         self._dead_up_to = 0
@@ -49,11 +49,17 @@ class TcpProxy:
 
     def hold(self) -> None:
         """Passes nothing on, and tells nobody: what a pulled cable looks like."""
-        self._flowing.clear()
+        self.hold_upward()
+        self._downward.clear()
+
+    def hold_upward(self) -> None:
+        """Passes nothing on to the server: the client hears, but is not heard."""
+        self._upward.clear()
 
     def release(self) -> None:
-        """Undoes ``hold``; nothing is lost."""
-        self._flowing.set()
+        """Undoes ``hold`` and ``hold_upward``; nothing is lost."""
+        self._upward.set()
+        self._downward.set()
 
     def forget(self) -> None:
         """Loses what every present connection sends from now on, both ways, and tells nobody.
@@ -90,17 +96,21 @@ class TcpProxy:
 
         A number that is closed under a reader may be another connection's before the reader looks.
         """
-        back = threading.Thread(target=self._pump, args=(server, client, number), daemon=True)
+        down = threading.Thread(
+            target=self._pump, args=(server, client, number, self._downward), daemon=True
+        )
         with client, server:
-            back.start()
-            self._pump(client, server, number)
-            back.join()
+            down.start()
+            self._pump(client, server, number, self._upward)
+            down.join()
 
-    def _pump(self, source: socket.socket, sink: socket.socket, number: int) -> None:
+    def _pump(
+        self, source: socket.socket, sink: socket.socket, number: int, flowing: threading.Event
+    ) -> None:
         with contextlib.suppress(OSError):
             sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while data := source.recv(_CHUNK_BYTES):
-                self._flowing.wait()
+                flowing.wait()
                 if number > self._dead_up_to:
                     sink.sendall(data)
         _end(source)
