@@ -44,12 +44,14 @@ not hinder each other and share theirs, for they cost nothing but time."""
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One fault: how long after the one before, and in which home or at which occurrence."""
+    """One fault: how long after the one before, in which home, or at which occurrence of its step
+    and how long after that."""
 
     kind: str
     after_s: float
     home: int
     occurrence: int
+    linger_s: float
 
 
 Round = tuple[Point, ...]
@@ -81,4 +83,5 @@ def _point(luck: Random, kind: str) -> Point:
         after_s=luck.choice((0.0, 0.005, 0.05, 0.3)) * luck.random(),
         home=luck.randrange(1_000),
         occurrence=luck.randint(1, 12),
+        linger_s=luck.choice((0.0, 0.1)),
     )
