@@ -138,6 +138,8 @@ class MarketService:
         To be run as a command, on the market's thread. Raises ``LedgerUnavailable``.
         """
         tick = self._floor.coming_tick
+        if self._floor.open_tick is None and self.books.ledger.opening(tick):
+            tick += 1  # a predecessor has fixed how that one opens, and may have announced it
         return self.books.add_event(start, tick), tick
 
     @property
