@@ -209,7 +209,9 @@ class TickCycle:
         self._end_lapsed_leases(now)
         fleets = self._books.membership.roster(opening.tick)
         roster = self._books.roster(fleets)
-        awaited = [home for f in self._floor.presence.awaited(fleets) for home in f.homes]
+        # Who left during this tick, before a predecessor died, may have ordered, or never will.
+        here = [fleet for fleet in fleets if fleet.left_tick is None]
+        awaited = [home for f in self._floor.presence.awaited(here) for home in f.homes]
         announced = answers.tick_opened(self._books, opening, len(roster.home))
         self._floor.open_tick = OpenTick(
             opening=opening,
