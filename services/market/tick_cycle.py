@@ -132,6 +132,7 @@ class TickCycle:
         """Says again and again what the coming tick lacks; returns when to say it next."""
         self.waiting_for = missing
         if now >= self._announce_at:
+            self._books.ledger.check_epoch()
             world = self._books.world
             self._announce(
                 TickAwaited(
@@ -247,6 +248,8 @@ class TickCycle:
         if not tick.book.complete:
             if not deadline_s or now < tick.opened_at + deadline_s:
                 if now >= tick.announce_at:
+                    # A superseded market would take orders from the other for as long as it waits.
+                    self._books.ledger.check_epoch()
                     self._announce(tick.announced)
                     tick.announce_at = now + _ANNOUNCE_AGAIN_S
                 due = tick.announce_at

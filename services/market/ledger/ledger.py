@@ -196,6 +196,11 @@ class Ledger:
         """Gives all connections back."""
         self._database.close()
 
+    def check_epoch(self) -> None:
+        """Raises ``EpochLost`` when another market has taken over."""
+        with self._database.reading() as connection:
+            self._check_epoch(connection)
+
     def _check_epoch(self, connection: sa.Connection) -> None:
         newest = connection.execute(_NEWEST_EPOCH).scalar()
         if newest != self.epoch:
