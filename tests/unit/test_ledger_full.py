@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from energymarket import topology
 from energymarket.messages import EventStart
 from lab.verify import verify
+from services.market.domain.record import Opening
 from services.market.errors import LedgerUnavailable
 from services.market.ledger import Ledger
 from tests.world import STRICT, WITH_DEADLINE, World
@@ -80,11 +81,15 @@ def test_an_opening_that_there_is_no_room_for_is_logged_and_announced_when_there
     world.turn_until_tick(2)
     world.external.stopped = True
 
-    def full(*_: Any) -> None:
-        raise LedgerUnavailable("the ledger cannot store an opening: database or disk is full")
+    store = Ledger.save_opening
+
+    def full_when_degraded(ledger: Ledger, opening: Opening) -> None:
+        if opening.degraded:
+            raise LedgerUnavailable("the ledger cannot store an opening: database or disk is full")
+        store(ledger, opening)
 
     with monkeypatch.context() as broken:
-        broken.setattr(Ledger, "save_opening", full)
+        broken.setattr(Ledger, "save_opening", full_when_degraded)
         until_it_refuses(world)
         world.pass_time(20)
         assert not world.log.saying("opens without")
