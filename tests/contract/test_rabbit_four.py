@@ -44,6 +44,7 @@ AGAIN: list[tuple[Callable[..., None], dict[str, Any]]] = [
     (repair.test_a_reader_whose_exchange_was_made_anew_is_bound_to_it, {}),
     (repair.test_a_dead_letter_that_no_queue_takes_is_not_acknowledged, {}),
     (repair.test_what_comes_goes_to_the_new_connection_and_not_to_the_dead_one, {}),
+    (repair.test_nothing_is_concluded_from_the_silence_of_a_broker_that_has_an_alarm, {}),
     (repair.test_an_alarm_that_outlasts_our_patience_ends_with_everything_in_place, {}),
 ]
 
