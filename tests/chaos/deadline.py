@@ -103,8 +103,7 @@ class DeadlineSimulation(Simulation):
             home.slow_until = now + luck.uniform(3, 30)
         fleets = sum(1 for process in self.others if process.kind == "home")
         if fleets < plan.most_fleets and fate.strikes(plan.join, "home joined"):
-            self._homes_made += 1
-            self._add_home(f"home-{self._homes_made}", luck.randint(1, 3))
+            self._add_another_home()
         if fate.strikes(plan.vanish, "home vanished"):
             self._end(home)
         elif fate.strikes(plan.resize, "home came back in another size"):
@@ -115,6 +114,7 @@ class DeadlineSimulation(Simulation):
             assert home.service is not None
             home.service.stop()
             self._end(home)
+            self._fault_of_market_after_a_leave(fleets < plan.most_fleets)
         else:
             return False
         if fate.strikes(0.3, "home never came back"):
@@ -122,6 +122,23 @@ class DeadlineSimulation(Simulation):
         else:
             home.asleep_until = now + luck.uniform(5, 60)
         return True
+
+    def _add_another_home(self) -> None:
+        self._homes_made += 1
+        self._add_home(f"home-{self._homes_made}", self.luck.randint(1, 3))
+
+    def _fault_of_market_after_a_leave(self, room: bool) -> None:
+        """The tick that was left is opened again, perhaps after somebody new has come."""
+        if not self.fate.strikes(0.5, "market killed after a leave"):
+            return
+        for market in self.markets:
+            if market.service is not None:
+                self._call(market)
+        for market in list(self.markets):
+            if market.service is not None:
+                self._kill(market)
+        if room:
+            self._add_another_home()
 
     def _call(self, process: Process) -> None:
         lost, refused = self._interruptions()

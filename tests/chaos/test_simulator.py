@@ -55,6 +55,7 @@ FAULTS_WITH_DEADLINE = (
     "home never came back",
     "home came back in another size",
     "home left",
+    "market killed after a leave",
     "home joined",
     "home absent",
     "late receipt",
