@@ -16,6 +16,10 @@ MOST_SILENT_BEATS: Final = 7
 """Long enough for a question and at least four beats of patience after it, so that a broker that is
 merely busy is not left; short enough for ticks to go on 10 s after a connection was lost unseen."""
 
+MOST_UNANSWERED_BEATS: Final = 15
+"""How long a question may be open while other things come: its channel may stand still in a broker
+that is otherwise well."""
+
 MOST_UNSERVED_BEATS: Final = 10
 """How long the broker may take to let us consume a queue: after its start it reads them first."""
 
@@ -40,6 +44,7 @@ class Pulse:
         self._silent_beats = 0
         self._received_bytes = 0
         self._unanswered = False
+        self._unanswered_beats = 0
         self._blocked = False
 
     @property
@@ -69,7 +74,7 @@ class Pulse:
     def unblocked(self) -> None:
         """It reads again."""
         self._blocked = False
-        self._silent_beats = 0
+        self._silent_beats = self._unanswered_beats = 0
 
     def beat(self, received_bytes: int) -> Finding:
         """``received_bytes`` is how many the connection has received since it was made."""
@@ -84,10 +89,19 @@ class Pulse:
         if self._silent_beats >= MOST_SILENT_BEATS:
             self.why = "no word from the broker any more"
             return Finding.GIVE_UP
-        if self._unanswered or self._beats % ASK_EVERY_BEATS:
+        if self._unanswered:
+            return self._await_answer()
+        if self._beats % ASK_EVERY_BEATS:
             return Finding.NOTHING
-        self._unanswered = True
+        self._unanswered, self._unanswered_beats = True, 0
         return Finding.ASK
+
+    def _await_answer(self) -> Finding:
+        self._unanswered_beats += 1
+        if self._unanswered_beats < MOST_UNANSWERED_BEATS:
+            return Finding.NOTHING
+        self.why = "the broker leaves a question without an answer"
+        return Finding.GIVE_UP
 
     def _await_service(self) -> Finding:
         self._unserved_beats += 1

@@ -70,7 +70,8 @@ class Rig:
             "list_queues", "-q", "-s", "-p", VHOST, "name", "messages", "consumers"
         ).splitlines()
         rows = [line.split() for line in told]
-        return {name: (int(messages), int(consumers)) for name, messages, consumers in rows}
+        # One that is just being made or deleted has no numbers yet.
+        return {row[0]: (int(row[1]), int(row[2])) for row in rows if len(row) == 3}
 
     def recovers(self, trouble: str, since_s: float | None = None) -> float:
         """Waits until ticks go on; says how long that took from health, and checks the books."""

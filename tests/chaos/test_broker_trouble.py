@@ -65,8 +65,11 @@ def test_ticks_go_on_after_the_broker_lost_all_its_data(rig: Rig) -> None:
 
 
 def test_ticks_go_on_after_the_broker_closed_every_connection(rig: Rig) -> None:
-    rig.ctl("close_all_connections", "maintenance")
+    names = ("market", "home", "weather", "external")
+    closed = {name: rig.said(name, "CONNECTION_FORCED - maintenance") for name in names}
+    rig.ctl("close_all_connections", "-p", VHOST, "maintenance")
     rig.recovers("every connection closed by the broker")
+    assert all(rig.said(name, "CONNECTION_FORCED - maintenance") > closed[name] for name in names)
 
 
 # --------------------------------------------------------------------------- what is taken away

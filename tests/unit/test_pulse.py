@@ -5,6 +5,7 @@ from __future__ import annotations
 from energymarket.bus.pulse import (
     ASK_EVERY_BEATS,
     MOST_SILENT_BEATS,
+    MOST_UNANSWERED_BEATS,
     MOST_UNSERVED_BEATS,
     Finding,
     Pulse,
@@ -26,11 +27,14 @@ def test_a_broker_is_asked_now_and_then_even_while_it_talks() -> None:
     assert Finding.GIVE_UP not in found
 
 
-def test_one_question_is_open_at_a_time() -> None:
+def test_one_question_is_open_at_a_time_and_not_for_ever() -> None:
+    """The heartbeat of a broker goes on while a channel of it stands still."""
     pulse = Pulse()
-    found = [pulse.beat(received_bytes) for received_bytes in range(1, 50)]
+    until_asked = ASK_EVERY_BEATS + MOST_UNANSWERED_BEATS
+    found = [pulse.beat(received_bytes) for received_bytes in range(1, until_asked + 1)]
     assert found.count(Finding.ASK) == 1
-    assert Finding.GIVE_UP not in found
+    assert found.index(Finding.GIVE_UP) == len(found) - 1
+    assert "without an answer" in pulse.why
 
 
 def test_a_broker_that_says_nothing_is_given_up_after_it_was_asked() -> None:
