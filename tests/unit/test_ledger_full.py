@@ -137,3 +137,31 @@ def test_an_event_of_a_person_begins_in_no_tick_that_was_announced_without_it(
     world.turn_until_tick(tick + 2)
     world.kill_market()
     assert verify(tmp_path / "ledger.db").ticks >= tick + 2
+
+
+def test_a_commit_that_took_effect_though_it_was_reported_to_fail_is_no_second_tick(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The market tries again, finds its own tick, and goes on from there (I5)."""
+    world = World(f"sqlite:///{tmp_path}/ledger.db", homes=3)
+    quiet = World("sqlite://", homes=3)
+    world.turn_until_tick(4)
+    database = world.market.books.ledger._database
+    writing = database.writing
+
+    @contextmanager
+    def writing_in_doubt(what: str) -> Iterator[sa.Connection]:
+        with writing(what) as connection:
+            yield connection
+        raise LedgerUnavailable("the ledger cannot say whether it has stored that")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(database, "writing", writing_in_doubt)
+        until_it_refuses(world)
+    assert world.tick == 4
+    assert world.market.books.ledger.newest_tick() == 5
+    world.turn_until_tick(10)
+    quiet.turn_until_tick(10)
+    assert world.market.books.head_hash == quiet.market.books.head_hash
+    world.kill_market()
+    assert verify(tmp_path / "ledger.db").ticks == 10

@@ -79,6 +79,7 @@ class Ledger:
         self._database = database
         self._retention = retention
         self._trimmer: Trimmer | None = None
+        self._uncertain = False  # whether a commit has failed in a way that may have been none
         self.world = stored_world
         self.history = History(database)
         self.epoch = 0
@@ -157,11 +158,15 @@ class Ledger:
 
         ``after`` are the accounts after the tick, ``starts`` the events that external began in it.
         Raises ``EpochLost`` when another market took over, ``LedgerUnavailable`` when the disk
-        refuses: then nothing was written, and the caller may try again.
+        refuses: then the caller may try again, also if the tick should be there all the same.
         """
         stored = StoredTick(settled.tick, self.epoch, body, tick_hash)
+        uncertain, self._uncertain = self._uncertain, True
         with self._database.writing(f"tick {settled.tick}") as connection:
             self._check_epoch(connection)
+            if uncertain and self._is_stored(connection, stored):
+                self._settle_doubt()
+                return
             connection.execute(
                 _INSERT_TICK, _tick_row(settled, self.epoch, at, body=body, tick_hash=tick_hash)
             )
@@ -173,8 +178,19 @@ class Ledger:
                 connection.execute(_INSERT_EVENT, rows)
             if self._trimmer:
                 self._trimmer.within(connection, settled, stored)
+        self._settle_doubt()
+
+    def _settle_doubt(self) -> None:
+        """The tick is on the disk, for certain."""
+        self._uncertain = False
         if self._trimmer:
             self._trimmer.done()
+
+    @staticmethod
+    def _is_stored(connection: sa.Connection, tick: StoredTick) -> bool:
+        """Whether a commit that was reported to have failed has taken effect all the same."""
+        query = sa.select(ticks.c.hash).where(ticks.c.tick == tick.tick)
+        return connection.execute(query).scalar() == tick.tick_hash
 
     def save_fleets(self, changed: Iterable[Fleet], forgotten: Sequence[Fleet] = ()) -> None:
         """Stores fleets that joined or left, before they are answered, and drops those forgotten:
