@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from energymarket import topology
 from energymarket.bus.port import Publication
@@ -16,8 +17,12 @@ def order_messages(
     opened: TickOpened,
     profiles: Sequence[Profile],
     stock_wh: Mapping[int, int],
+    homes_per_message: int = 0,
 ) -> list[Publication]:
-    """At most one message per exchange for the open tick; homes without surplus offer 0 Wh."""
+    """Offers and requests for the open tick; homes without surplus offer 0 Wh.
+
+    One message each, or with ``homes_per_message`` as many as no more homes in one take.
+    """
     intents = [
         intent(
             profile,
@@ -28,17 +33,21 @@ def order_messages(
         )
         for profile in profiles
     ]
-    offers = [one for one in intents if one.is_offer]
-    requests = [one for one in intents if not one.is_offer]
     key = topology.order_key(welcome.fleet)
-    publications = []
-    if offers:
-        message: Offers | Requests = _columns(Offers, welcome, opened.tick, offers)
-        publications.append(Publication(topology.OFFERS, key, message, True, True))
-    if requests:
-        message = _columns(Requests, welcome, opened.tick, requests)
-        publications.append(Publication(topology.REQUESTS, key, message, True, True))
-    return publications
+    return [
+        Publication(exchange, key, _columns(kind, welcome, opened.tick, part), True, True)
+        for exchange, kind, wanted in _WAYS
+        for part in _parts([one for one in intents if one.is_offer == wanted], homes_per_message)
+    ]
+
+
+_WAYS: Final = ((topology.OFFERS, Offers, True), (topology.REQUESTS, Requests, False))
+
+
+def _parts(intents: list[Intent], size: int) -> list[list[Intent]]:
+    """In pieces of at most ``size``; 0: all in one. No piece is empty."""
+    step = size or len(intents) or 1
+    return [intents[begin : begin + step] for begin in range(0, len(intents), step)]
 
 
 def _columns(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from energymarket.bus.counters import BusCounters
 from energymarket.bus.memory import MemoryBroker, MemoryBus
 from energymarket.bus.port import BusEvent, Delivery, Publication, TopologyMaker
 from energymarket.clock import Clock
@@ -37,6 +38,10 @@ class FaultyBus:
         self._broker, self._luck, self._faults, self._clock = broker, luck, faults, clock
         self._inner = MemoryBus(broker)
         self._late: list[tuple[float, Publication]] = []
+
+    @property
+    def counters(self) -> BusCounters:
+        return self._inner.counters
 
     def open(self, topology: TopologyMaker) -> None:
         self._inner.open(topology)
