@@ -199,6 +199,7 @@ class LoadFleets:
             unanswered=tally.unanswered,
             latencies=tally.latencies.take(),
             compute_s=tally.compute_s,
+            held_s=tally.held_s / len(self._fleets),
             encode_s=counters.encode_s - tally.encoded_s,
             decode_s=counters.decode_s - tally.decoded_s,
             messages_out=tally.messages_out,

@@ -33,7 +33,7 @@ class FleetLine:
         self.run = ""
         self.first_tick = self.opened_tick = self.ordered_tick = self.settled_tick = 0
         self.publishing_s = 0.0
-        self._sent_at = 0.0
+        self._opened_at = self._sent_at = 0.0
         self._pending: set[int] = set()
 
     # --------------------------------------------------------------------- what the fleet calls
@@ -93,7 +93,7 @@ class FleetLine:
             case Receipts() as receipts:
                 self._note_receipts(receipts)
             case TickOpened(tick=tick):
-                self.opened_tick = max(self.opened_tick, tick)
+                self._note_opened(tick)
             case Welcome() as welcome:
                 self._note_welcome(welcome)
             case Refused() as refused:
@@ -119,6 +119,10 @@ class FleetLine:
 
     # ------------------------------------------------------------------------------------ notes
 
+    def _note_opened(self, tick: int) -> None:
+        if tick > self.opened_tick:
+            self.opened_tick, self._opened_at = tick, self._clock.monotonic()
+
     def _note_orders(self, tick: int, publications: Sequence[Publication]) -> None:
         if tick <= self.ordered_tick:
             self._tally.repeated += len(publications)
@@ -129,11 +133,14 @@ class FleetLine:
         self._pending = {home for each in orders if isinstance(each, Orders) for home in each.home}
         if self.schedule and self.schedule.counts(tick):
             self._tally.sent(now)
+            due_at = self.schedule.due_at(tick)
+            if due_at is not None and self.opened_tick == tick:
+                self._tally.held_s += max(min(due_at, now) - self._opened_at, 0.0)
 
     def _note_welcome(self, welcome: Welcome) -> None:
         self.joined, self.run, self.first_tick = True, welcome.run, welcome.first_tick
         if welcome.opened:
-            self.opened_tick = max(self.opened_tick, welcome.opened.tick)
+            self._note_opened(welcome.opened.tick)
         if self._pending and self.ordered_tick <= welcome.settled_tick:
             # Their receipts went to a queue that is gone; this is the first word of them.
             self._count_settled(self.ordered_tick, len(self._pending))

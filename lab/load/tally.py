@@ -18,6 +18,7 @@ class Tally:
     repeated: int = 0
     unanswered: int = 0
     compute_s: float = 0.0
+    held_s: float = 0.0
     messages_out: int = 0
     messages_in: int = 0
     latencies: Latencies = field(default_factory=Latencies)
@@ -41,6 +42,6 @@ class Tally:
         """Begins anew; the totals of bus and processor are those up to here."""
         self.orders = self.absent = self.refused = self.repeated = self.unanswered = 0
         self.messages_out = self.messages_in = 0
-        self.compute_s = 0.0
+        self.compute_s = self.held_s = 0.0
         self.encoded_s, self.decoded_s = counters.encode_s, counters.decode_s
         self.cpu_s = cpu_s

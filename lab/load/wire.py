@@ -37,7 +37,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """From a worker, once a second and when something has been reached.
 
     Counts, times and latencies are since the sample before; ``latencies`` as in
-    ``latencies.Latencies``. ``done``: the last tick that counts is settled for all its fleets;
+    ``latencies.Latencies``; ``held_s`` is how long a fleet has waited for the moments of its orders,
+    on average. ``done``: the last tick that counts is settled for all its fleets;
     ``gone``: all have left. Moments are on the monotonic clock, 0 when they have not come.
     """
 
@@ -52,6 +53,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     unanswered: int
     latencies: dict[int, int]
     compute_s: float
+    held_s: float
     encode_s: float
     decode_s: float
     messages_out: int
