@@ -36,6 +36,7 @@ CONFINED: Final = {
     "uvicorn": f"{SERVICES}/market/api/",
     "typer": f"{LAB}/",
     "rich": f"{LAB}/",
+    "hdrh": f"{LAB}/load/latencies.py",
 }
 """Where each library may be imported: one file, or one folder."""
 

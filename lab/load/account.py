@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from lab.load.latencies import Latencies
@@ -33,7 +32,6 @@ class Account:
             dict.fromkeys(("compute", "encode", "decode", "held"), 0.0) for _ in self.newest
         ]
         self._cpu_s = 0.0
-        self._counting_since = 0.0
         self._second = Latencies()
         self._second_orders = 0
         self._second_at = self._second_tick = 0.0
@@ -96,7 +94,6 @@ class Account:
         self._second_orders += sample.orders
         if sample.settled_tick < self.base_tick:
             return
-        self._counting_since = self._counting_since or time.monotonic()
         self._totals["messages"] += sample.messages_in + sample.messages_out
         self._cpu_s += sample.cpu_s
         work_s = self._work_s[number]

@@ -9,7 +9,7 @@ from html import escape
 from typing import Final
 
 WIDTH, HEIGHT = 860, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 14, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 30, 26, 40
 COLOURS: Final = (
     *("#3366cc", "#dc3912", "#109618", "#990099", "#ff9900", "#0099c6"),
     *("#dd4477", "#66aa00", "#b82e2e", "#316395", "#994499"),
@@ -62,7 +62,7 @@ def line_chart(lines: Sequence[Line], x: Axis, y: Axis) -> str:
         at, _ = place(value, 0)
         drawn.append(_text(at, HEIGHT - _BOTTOM + 16, label, "middle"))
     drawn.append(_text((WIDTH + _LEFT) / 2, HEIGHT - 6, x.label, "middle"))
-    drawn.append(_text(4, _TOP - 2, y.label, "start"))
+    drawn.append(_text(4, 12, y.label, "start"))
     for number, line in enumerate(lines):
         path = "L".join("{:.1f} {:.1f}".format(*place(*point)) for point in line.points)
         colour = COLOURS[number % len(COLOURS)]

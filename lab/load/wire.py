@@ -37,8 +37,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """From a worker, once a second and when something has been reached.
 
     Counts, times and latencies are since the sample before; ``latencies`` as in
-    ``latencies.Latencies``; ``held_s`` is how long a fleet has waited for the moments of its orders,
-    on average. ``done``: the last tick that counts is settled for all its fleets;
+    ``latencies.Latencies``; ``held_s`` is how long a fleet has waited for the moments of its
+    orders, on average. ``done``: the last tick that counts is settled for all its fleets;
     ``gone``: all have left. Moments are on the monotonic clock, 0 when they have not come.
     """
 
