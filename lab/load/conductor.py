@@ -65,6 +65,12 @@ def check_system(plan: LoadPlan, api: MarketApi) -> RunFacts:
             f"--pace is {plan.pace_s:g} s and the market's own is {tick_s:g} s a tick, so it could "
             "not keep up: start it with ENERGYMARKET_TICK_SECONDS=0, or choose a larger --pace."
         )
+    deadline_s = facts.number("tick_deadline_seconds")
+    if plan.pace_s and deadline_s and deadline_s <= plan.pace_s:
+        raise SettingsError(
+            f"--pace is {plan.pace_s:g} s and the market waits {deadline_s:g} s for orders: start "
+            "it with a longer ENERGYMARKET_TICK_DEADLINE_SECONDS, or 0, or choose a smaller --pace."
+        )
     in_flight = facts.number("max_orders_in_flight")
     if in_flight and plan.messages_per_tick() > in_flight:
         raise SettingsError(

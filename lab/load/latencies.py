@@ -7,7 +7,6 @@ It has no wheel for Linux on arm64: there the percentiles are computed here, to 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -82,15 +81,16 @@ class Latencies:
 
 
 def _percentile_us(counts: Mapping[int, int], percent: float) -> int:
-    """As HdrHistogram: the highest value of the bucket in which that many percent are reached."""
-    wanted = max(math.floor(percent / 100 * sum(counts.values()) + 0.5), 1)
+    """As HdrHistogram: the highest value of the bucket in which that many percent are reached, or
+    for 0 the lowest."""
+    wanted = max(int(percent * sum(counts.values()) / 100 + 0.5), 1)
     reached = 0
     bucket = 0
     for bucket in sorted(counts):
         reached += counts[bucket]
         if reached >= wanted:
             break
-    return bucket + _width(bucket) - 1
+    return bucket + _width(bucket) - 1 if percent else bucket
 
 
 def _width(bucket: int) -> int:
