@@ -63,6 +63,7 @@ def load(
         bool,
         typer.Option(
             "--find-knee",
+            show_default="off",
             help="raise the homes from --homes on until p99 passes --pace; --seconds is per step",
         ),
     ] = False,
@@ -85,6 +86,7 @@ def load(
         typer.Option(
             envvar="ENERGYMARKET_API_TOKEN",
             show_envvar=True,
+            show_default="none",
             help="bearer token, for an API that wants one to be read",
         ),
     ] = "",
@@ -98,14 +100,20 @@ def load(
     ] = Path("runs/load"),
     baseline: Annotated[
         Path | None,
-        typer.Option(help=f"{report.JSON} of an earlier run; exit code 1 when this one is slower"),
+        typer.Option(
+            show_default="none",
+            help=f"{report.JSON} of an earlier run; exit code 1 when this one is slower",
+        ),
     ] = None,
     ratio: Annotated[
         float,
         typer.Option(min=0, help="least share of the baseline's speed that is fast enough"),
     ] = 0.9,
     headless: Annotated[
-        bool, typer.Option("--headless", help="a line per second, no table that moves")
+        bool,
+        typer.Option(
+            "--headless", show_default="off", help="a line per second, no table that moves"
+        ),
     ] = False,
 ) -> None:
     """Loads a running system with virtual homes, and reports throughput and latency.

@@ -10,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lab.load.errors import LoadFailed
+
 PRECISE_ENOUGH = 1.1
 MOST_STEPS = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One measurement of the search."""
+    """One measurement of the search; ``failed`` says why there was nothing to measure."""
 
     homes: int
     p99_ms: float
     orders_per_s: float
     holds: bool
+    failed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,6 @@ class Knee:
     homes: int
     pace_s: float
     steps: tuple[Step, ...]
-
-    @property
-    def bounded(self) -> bool:
-        """Whether a larger number was seen not to hold."""
-        return any(not step.holds for step in self.steps)
 
     def sentence(self) -> str:
         """The knee in words."""
@@ -53,7 +51,8 @@ class Knee:
         worse = [step for step in self.steps if not step.holds]
         if not worse:
             return f"{said}; more were not tried."
-        return f"{said}; with {worse[0].homes:,} p99 is {worse[0].p99_ms:,.0f} ms."
+        found = worse[0].failed or f"p99 is {worse[0].p99_ms:,.0f} ms."
+        return f"{said}; with {worse[0].homes:,} {found}"
 
 
 def find_knee(
@@ -61,13 +60,20 @@ def find_knee(
 ) -> Knee:
     """Doubles ``homes`` until a step does not hold, then halves the gap to within a tenth.
 
-    ``measure`` is given a number of homes and returns (p99 in ms, orders/s).
+    ``measure`` is given a number of homes and returns (p99 in ms, orders/s). When it raises
+    ``LoadFailed`` that number does not hold, unless it is the first: then nothing will.
     """
     steps: list[Step] = []
 
     def holds(number: int) -> bool:
-        p99_ms, orders_per_s = measure(number)
-        steps.append(Step(number, p99_ms, orders_per_s, p99_ms <= 1_000 * pace_s))
+        try:
+            p99_ms, orders_per_s = measure(number)
+        except LoadFailed as error:
+            if not steps:
+                raise
+            steps.append(Step(number, 0.0, 0.0, False, str(error)))
+        else:
+            steps.append(Step(number, p99_ms, orders_per_s, p99_ms <= 1_000 * pace_s))
         return steps[-1].holds
 
     good, bad = 0, 0

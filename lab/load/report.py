@@ -48,6 +48,7 @@ def as_json(result: Result, knee: Knee | None) -> dict[str, Any]:
                     "p99_ms": step.p99_ms,
                     "orders_per_s": round(step.orders_per_s, 3),
                     "holds": step.holds,
+                    "failed": step.failed,
                 }
                 for step in knee.steps
             ],
@@ -171,10 +172,12 @@ def _phases(result: Result) -> str:
 
 
 def _knee(knee: Knee) -> str:
-    points = [(float(step.homes), step.p99_ms) for step in knee.steps]
+    points = [(float(step.homes), step.p99_ms) for step in knee.steps if not step.failed]
     pace = [(points[0][0], 1_000 * knee.pace_s), (points[-1][0], 1_000 * knee.pace_s)]
     rows = [
-        (
+        (f"{step.homes:,}", "-", "-", step.failed)
+        if step.failed
+        else (
             f"{step.homes:,}",
             f"{step.orders_per_s:,.0f}",
             shown(step.p99_ms),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from energymarket.errors import SettingsError
 from lab.load import baseline, latencies, report, wire
 from lab.load.account import Account
 from lab.load.display import Lines, summary
+from lab.load.errors import LoadFailed
 from lab.load.knee import find_knee
 from lab.load.latencies import LONGEST_US, Latencies
 from lab.load.market_api import PhaseTotals
@@ -238,6 +240,21 @@ def test_a_load_that_is_too_much_from_the_beginning_has_no_knee() -> None:
     assert knee.sentence().startswith("No knee: 100 homes already have a p99 of 2,200 ms")
 
 
+def test_a_number_of_homes_that_the_system_cannot_even_begin_with_does_not_hold() -> None:
+    """What was found up to there is not lost."""
+
+    def measure(homes: int) -> tuple[float, float]:
+        if homes > 150:
+            raise LoadFailed("only 3 of 4 fleets could join.")
+        return 500.0, float(homes)
+
+    knee = find_knee(measure, homes=100, most=1_000_000, pace_s=1.0)
+    assert 137 <= knee.homes <= 150
+    assert knee.sentence().endswith("only 3 of 4 fleets could join.")
+    with pytest.raises(LoadFailed):
+        find_knee(measure, homes=200, most=1_000_000, pace_s=1.0)
+
+
 def test_the_search_ends_at_the_most_that_may_be_tried() -> None:
     knee = find_knee(system_that_holds(10**9), homes=100, most=1_000, pace_s=1.0)
     assert [step.homes for step in knee.steps] == [100, 200, 400, 800, 1_000]
@@ -375,6 +392,21 @@ def test_the_json_has_the_whole_histogram_for_other_tools() -> None:
 def test_a_run_too_short_for_a_plot_still_has_a_report() -> None:
     made = Account(1).result(PLAN, ended="at once", market={}, began_at="")
     assert "too short a run" in report.html(made, made.as_json())
+
+
+def test_every_option_has_its_default_in_the_help_and_the_help_an_example() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lab.load", "--help"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.getcwd(), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    options = re.split(r"^│ (?=--)", done.stdout, flags=re.MULTILINE)[1:]
+    ours = [each for each in options if not each.startswith(("--install", "--show", "--help"))]
+    assert len(ours) == 15
+    assert [each for each in ours if "[default: " not in each] == []
+    assert "Example: energymarket load --homes 1000" in done.stdout
 
 
 def test_the_terminal_shows_the_progress_and_the_tables() -> None:
