@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from energymarket import topology
 from energymarket.bus.port import Publication
@@ -34,20 +33,21 @@ def order_messages(
         for profile in profiles
     ]
     key = topology.order_key(welcome.fleet)
-    return [
-        Publication(exchange, key, _columns(kind, welcome, opened.tick, part), True, True)
-        for exchange, kind, wanted in _WAYS
-        for part in _parts([one for one in intents if one.is_offer == wanted], homes_per_message)
-    ]
-
-
-_WAYS: Final = ((topology.OFFERS, Offers, True), (topology.REQUESTS, Requests, False))
+    publications = []
+    for part in _parts([one for one in intents if one.is_offer], homes_per_message):
+        message: Offers | Requests = _columns(Offers, welcome, opened.tick, part)
+        publications.append(Publication(topology.OFFERS, key, message, True, True))
+    for part in _parts([one for one in intents if not one.is_offer], homes_per_message):
+        message = _columns(Requests, welcome, opened.tick, part)
+        publications.append(Publication(topology.REQUESTS, key, message, True, True))
+    return publications
 
 
 def _parts(intents: list[Intent], size: int) -> list[list[Intent]]:
     """In pieces of at most ``size``; 0: all in one. No piece is empty."""
-    step = size or len(intents) or 1
-    return [intents[begin : begin + step] for begin in range(0, len(intents), step)]
+    if not size or len(intents) <= size:
+        return [intents] if intents else []
+    return [intents[begin : begin + size] for begin in range(0, len(intents), size)]
 
 
 def _columns(

@@ -20,6 +20,8 @@ class ReceiptParts:
 
         A later tick takes the place of one that never became complete; an earlier one is ignored.
         """
+        if not self._parts and len(receipts.home) >= homes:
+            return [receipts]
         if self._parts and receipts.tick != self._parts[0].tick:
             if receipts.tick < self._parts[0].tick:
                 return []

@@ -180,19 +180,14 @@ class FrontDesk:
             self._refuse(delivery, orders.fleet, orders.tick, _UNKNOWN_FLEET)
         elif not self._authentic(orders.fleet, orders.secret):
             self._dead_letter(delivery, "wrong_secret", "the secret is not this fleet's")
-        elif foreign := self._foreign(orders, fleet):
+        elif not books.membership.holds(fleet, orders.home):
+            foreign = tuple(sorted(set(orders.home).difference(fleet.homes)))[:1_000]
             detail = "these homes are not this fleet's"
             self._refuse(
                 delivery, orders.fleet, orders.tick, Refusal("not_your_home", detail, foreign)
             )
         else:
             self._on_members_orders(delivery, orders, fleet)
-
-    def _foreign(self, orders: Orders, fleet: Fleet) -> tuple[int, ...]:
-        """Homes of the message that are not the fleet's, a thousand at most. Asked home by home: a
-        large fleet may send many small messages."""
-        holder = self._floor.books.membership.holder
-        return tuple(sorted({home for home in orders.home if holder(home) is not fleet}))[:1_000]
 
     def _on_members_orders(self, delivery: Delivery, orders: Orders, fleet: Fleet) -> None:
         floor = self._floor

@@ -66,6 +66,15 @@ class Membership:
         """The fleet that holds a home now."""
         return self._holder.get(home)
 
+    def holds(self, fleet: Fleet, homes: Iterable[int]) -> bool:
+        """Whether the fleet, as ``by_key`` gives it, holds all of these homes; as long as they
+        are many it takes, however large the fleet is."""
+        holder = self._holder
+        for home in homes:  # noqa: SIM110 - twice as fast as all()
+            if holder.get(home) is not fleet:
+                return False
+        return True
+
     def roster(self, tick: int) -> list[Fleet]:
         """The fleets that take part in ``tick``."""
         return [fleet for fleet in self._by_instance.values() if fleet.takes_part(tick)]
