@@ -153,7 +153,7 @@ def load(
     knee: Knee | None = None
     try:
         if find_knee:
-            knee, result = _search(conductor.measure, plan)
+            knee, result = _search(conductor.measure, plan, watcher.note)
         else:
             result = conductor.measure(plan)
     except Interrupted:
@@ -174,7 +174,9 @@ def load(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _search(measure: Callable[[LoadPlan], Result], plan: LoadPlan) -> tuple[Knee, Result]:
+def _search(
+    measure: Callable[[LoadPlan], Result], plan: LoadPlan, note: Callable[[str], None]
+) -> tuple[Knee, Result]:
     """The knee, and the result of the largest load that held (of the least when none did)."""
     found: dict[int, Result] = {}
 
@@ -182,6 +184,7 @@ def _search(measure: Callable[[LoadPlan], Result], plan: LoadPlan) -> tuple[Knee
         result = measure(replace(plan, homes=homes))
         if result.ended == INTERRUPTED:
             raise Interrupted
+        note(f"{homes:,} homes: p99 {result.p99_ms:,.0f} ms, {result.orders_per_s:,.0f} orders/s")
         found[homes] = result
         return result.p99_ms, result.orders_per_s
 

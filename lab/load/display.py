@@ -26,6 +26,10 @@ class Lines:
             f"p99 {shown(second.p99_ms)} ms"
         )
 
+    def note(self, line: str) -> None:
+        """Something that stays."""
+        self._say(line)
+
     def stop(self) -> None:
         """Nothing to clear away."""
 
@@ -57,6 +61,10 @@ class LiveTable:
             shown(account.latencies.percentiles_ms([99])[0]),
         )
         self._live.update(table, refresh=True)
+
+    def note(self, line: str) -> None:
+        """Something that stays, above the table."""
+        self._live.console.print(line)
 
     def stop(self) -> None:
         """Gives the terminal back."""
