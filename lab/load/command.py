@@ -157,6 +157,7 @@ def load(
         else:
             result = conductor.measure(plan)
     except Interrupted:
+        console.print("interrupted before there was anything to report")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         watcher.stop()

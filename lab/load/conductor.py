@@ -174,14 +174,15 @@ class Conductor:
         now = moved_at = time.monotonic()
         begun = begin_at if plan.pace_s else 0.0
         second_at = now + _SECOND_S
-        ticks = 0
+        ticks, noted = 0, False
         while True:
             for number, sample in crew.news(min(_LOOK_S, max(second_at - now, 0))):
                 account.take(number, sample)
             now = time.monotonic()
+            if not noted and account.settled_tick >= account.base_tick - 1:
+                noted = True
+                account.note_phases(self._phases())
             if account.ticks != ticks:
-                if not ticks:
-                    account.note_phases(self._phases())
                 ticks, moved_at = account.ticks, now
             begun = begun or account.began
             over = self._over(plan, account, now - begun if begun else 0.0)

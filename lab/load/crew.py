@@ -79,6 +79,9 @@ class Crew:
         deadline = time.monotonic() + _LEAVE_S
         for worker in self._workers:
             worker.end(max(deadline - time.monotonic(), 0.1))
+        for worker in self._workers:
+            if not worker.left:
+                _leave_for(worker)
         last = []
         with contextlib.suppress(Empty):
             while True:
@@ -88,11 +91,27 @@ class Crew:
         return last
 
 
+def _leave_for(dead: _Worker) -> None:
+    """A worker that was killed has left its homes behind. Another one of the same instance is
+    given the same homes, and can leave for it; tried once, for a while."""
+    news: SimpleQueue[_Heard] = SimpleQueue()
+    heir = _Worker(dead.number, dead.begin, news)
+    deadline = time.monotonic() + _LEAVE_S
+    with contextlib.suppress(Empty):
+        while (wait_s := deadline - time.monotonic()) > 0:
+            _, sample = news.get(timeout=wait_s)
+            if sample is None or sample.joined_fleets == len(dead.begin.sizes):
+                break
+    heir.tell(wire.End())
+    heir.end(_LEAVE_S)
+
+
 class _Worker:
     """One process: commands into its standard input, samples out of its standard output."""
 
     def __init__(self, number: int, begin: wire.Begin, news: SimpleQueue[_Heard]) -> None:
-        self._number, self._news = number, news
+        self.number, self.begin, self._news = number, begin, news
+        self.left = False
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by ``end``
         # In a session of its own, so that Ctrl-C reaches the parent alone, which has it leave.
         self._process = subprocess.Popen(
@@ -139,5 +158,6 @@ class _Worker:
         assert self._process.stdout
         with contextlib.suppress(OSError, ValueError):
             for sample in wire.samples(self._process.stdout):
-                self._news.put((self._number, sample))
-        self._news.put((self._number, None))
+                self.left = sample.gone
+                self._news.put((self.number, sample))
+        self._news.put((self.number, None))

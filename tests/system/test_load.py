@@ -19,12 +19,14 @@ from tests.system.processes import System, system
 HOMES = 40
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def running(
-    rabbit_server: RabbitServer, redis_server: RedisServer, tmp_path: Path
+    rabbit_server: RabbitServer,
+    redis_server: RedisServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[System]:
-    """A market at full speed with one home process of its own."""
-    with system(rabbit_server, redis_server, tmp_path) as made:
+    """A market at full speed with one home process of its own; every test leaves it like that."""
+    with system(rabbit_server, redis_server, tmp_path_factory.mktemp("load")) as made:
         made.start("market", tick_seconds=0, tick_deadline_seconds=0, log_level="warning")
         for name in ("weather", "external", "home"):
             made.start(name, log_level="warning")
@@ -68,8 +70,7 @@ def test_a_closed_run_settles_every_order_reports_and_leaves(
     data = json.loads((out / "report.json").read_text())
     assert (data["ticks"], data["orders"]) == (30, 30 * HOMES)
     assert data["absent"] == data["refused"] == data["homes_left"] == 0
-    assert {part["name"] for part in data["parts"]} >= {"home compute", "transport", "settle"}
-    for words in ("orders/s", "p99.9 ms", "Where the time of a tick goes", "report.html"):
+    for words in ("orders/s", "p99.9 ms", "report.html"):
         assert words in said
     assert f"{HOMES} homes in 4 fleets" in (out / "report.html").read_text()
     assert homes_there(running) == 1
@@ -85,7 +86,7 @@ def test_an_open_run_keeps_its_pace_and_a_slower_one_than_its_baseline_fails(
     assert code == 0, said
     data = json.loads((out / "report.json").read_text())
     assert data["plan"]["mode"] == "open"
-    assert 15 <= data["ticks"] <= 25
+    assert 1 <= data["ticks"] <= data["elapsed_s"] / 0.1 + 2, "no tick before its moment"
     data["latency_ms"]["p99"] = 0.001
     (tmp_path / "better.json").write_text(json.dumps(data))
     options = ("--pace", "0.1", "--seconds", "1", "--fleets", "2")
@@ -115,7 +116,30 @@ def test_however_it_is_ended_nobody_is_left_behind(
     if how is not signal.SIGKILL:
         assert code == 0, text()
         assert "ended by Ctrl-C" in text()
-        assert json.loads((tmp_path / "report.json").read_text())["homes_left"] == 0
+        data = json.loads((tmp_path / "report.json").read_text())
+        assert data["homes_left"] == 0
+        assert {part["name"] for part in data["parts"]} >= {"home compute", "transport", "settle"}
+    running.wait_for("all to leave", lambda: homes_there(running) == 1, timeout_s=20)
+    running.wait_for_tick(running.tick() + 3)
+
+
+def test_a_worker_that_is_killed_ends_the_run_and_its_homes_leave_all_the_same(
+    running: System, tmp_path: Path
+) -> None:
+    """Without a deadline the market would wait for them for ever."""
+    line, environment = command(running, tmp_path, "--seconds", "600", "--processes", "2")
+    with (tmp_path / "said.txt").open("w") as said:
+        process = subprocess.Popen(line, env=environment, stdout=said, stderr=said)
+    try:
+        running.wait_for("the load", lambda: homes_there(running) == HOMES + 1)
+        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(workers) == 2
+        os.kill(int(workers[0]), signal.SIGKILL)
+        code = process.wait(40)
+    finally:
+        process.kill()
+    assert code == 1
+    assert "a worker ended by itself" in (tmp_path / "said.txt").read_text()
     running.wait_for("all to leave", lambda: homes_there(running) == 1, timeout_s=20)
     running.wait_for_tick(running.tick() + 3)
 
