@@ -72,6 +72,7 @@ class HomeService:
         self._parts = ReceiptParts()
         self._profiles: list[Profile] = []
         self._stock_wh: dict[int, int] = {}
+        self._stock_tick = 0  # the stocks are those after this tick
         self._settled_tick = 0
         self._opened: TickOpened | None = None
         self._sent: list[Publication] = []
@@ -146,7 +147,9 @@ class HomeService:
         self._welcome = welcome
         self._parts.forget()
         self._stock_wh = dict(zip(welcome.home, welcome.stock_wh, strict=True))
-        # A joiner has no receipt of a tick that was open before it came.
+        self._stock_tick = welcome.settled_tick
+        # A joiner waits for no receipt of a tick that was open before it came. One comes if another
+        # process had ordered for its homes, and then it changes their stocks.
         self._settled_tick = max(welcome.settled_tick, welcome.first_tick - 1)
         self._join = _Repeat()
         if welcome.opened:
@@ -166,15 +169,25 @@ class HomeService:
             self._welcome is None
             or receipts.run != self._welcome.run
             or receipts.fleet != self._fleet
-            or receipts.tick <= self._settled_tick
+            or receipts.tick <= self._stock_tick
         ):
+            return
+        if receipts.tick <= self._settled_tick:
+            self._on_receipts_of_a_predecessor(receipts)
             return
         parts = self._parts.take(receipts, len(self._profiles))
         for part in parts:
             self._stock_wh.update(zip(part.home, part.stock_wh, strict=True))
-            self._settled_tick = part.tick
+            self._stock_tick = self._settled_tick = part.tick
         if parts:
             report_receipts(self._log, parts, self._profiles)
+
+    def _on_receipts_of_a_predecessor(self, receipts: Receipts) -> None:
+        """Of a tick before this fleet's first: of those of its homes that had ordered for it."""
+        self._stock_wh.update(zip(receipts.home, receipts.stock_wh, strict=True))
+        if not self._homes_per_message:  # else more of them may follow
+            self._stock_tick = receipts.tick
+        report_receipts(self._log, [receipts], self._profiles)
 
     def _on_refused(self, refused: Refused) -> None:
         if refused.fleet != self._fleet:
@@ -185,9 +198,12 @@ class HomeService:
             self._log.warning("membership lost; joining again", why=refused.detail)
             self._join_anew()
         elif refused.reason == "stock_mismatch":
-            # The refusal carries the true stocks: mend ours and order anew.
-            self._stock_wh.update(zip(refused.home, refused.stock_wh, strict=True))
-            self._sent_for = (0, 0)
+            # The refusal carries the true stocks: mend ours and order anew. After the receipt of
+            # its tick it is of the past.
+            if refused.tick > self._stock_tick:
+                self._stock_wh.update(zip(refused.home, refused.stock_wh, strict=True))
+                self._stock_tick = refused.tick - 1
+                self._sent_for = (0, 0)
         else:
             self._log.error(
                 "order refused", tick=refused.tick, reason=refused.reason, why=refused.detail
