@@ -34,12 +34,21 @@ def _column_groups(message_type: type[Message]) -> tuple[tuple[str, ...], ...]:
 
 
 _GROUPS = {message_type: _column_groups(message_type) for message_type in MESSAGE_TYPES}
-# How our own encoder begins a body of each type, and how many colons that body has when it holds no
-# nested object: one per field and one for the type. Such a body cannot give a field twice.
-_PLAIN = {
-    t: (f'{{"type":"{t.__name__}","version":1,'.encode(), len(t.__struct_fields__) + 1)
-    for t in MESSAGE_TYPES
-}
+
+
+def _plain(message_type: type[Message]) -> tuple[bytes, int]:
+    """How our own encoder begins a body of this type, and how many colons that body has when it
+    holds no nested object: one per field and one for the type. Such a body cannot give a field
+    twice. Where a field may be left out, a second copy of another could stand in for it: no number
+    of colons is right then, and every body is looked through."""
+    beginning = f'{{"type":"{message_type.__name__}","version":1,'.encode()
+    fields = msgspec.structs.fields(message_type)
+    if any(not field.required and field.name != "version" for field in fields):
+        return beginning, -1
+    return beginning, len(fields) + 1
+
+
+_PLAIN = {message_type: _plain(message_type) for message_type in MESSAGE_TYPES}
 
 
 def encode(message: Message) -> bytes:

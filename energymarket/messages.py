@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 # Limits. Wide enough for any home or price that makes sense (100 MWh in an hour, 10,000 EUR/kWh),
 # narrow enough that what a tick costs a home, and sums over a million homes, fit into 64 bits.
@@ -125,12 +125,14 @@ class Join(Message, frozen=True, kw_only=True):
     """A fleet asks for ``homes`` home ids.
 
     ``fleet`` is unguessable and new for each connection; ``instance`` is stable over restarts and
-    brings the same homes back.
+    brings the same homes back. With ``homes_per_message`` the receipts of a tick come in messages
+    of at most so many homes; 0, as when it is left out: all homes in one.
     """
 
     fleet: Key
     instance: Key
     homes: Annotated[int, Meta(ge=1, le=MAX_HOMES_PER_FLEET)]
+    homes_per_message: Annotated[int, Meta(ge=0, le=MAX_HOMES_PER_FLEET)] | UnsetType = UNSET
 
 
 class Leave(Message, frozen=True, kw_only=True):

@@ -15,6 +15,8 @@ from energymarket import __version__
 from energymarket.errors import EnergyMarketError, SettingsError
 from energymarket.runtime import EXIT_FAILED, EXIT_WRONG_SETTING, StopRequest
 from lab.embedded import WorldPlan
+from lab.load.command import EXAMPLE as LOAD_EXAMPLE
+from lab.load.command import load
 from lab.run import RunPlan, ledger_in
 from lab.run import run as run_world
 from lab.verify import verify as verify_ledger
@@ -110,6 +112,9 @@ def verify(
         print(f"from tick {verdict.from_tick} on: what was before is forgotten, its sum is sealed")
     print("every tick follows, balances, settles and prices as recorded; accounts agree")
     print(verdict.head_hash)
+
+
+app.command(epilog=LOAD_EXAMPLE)(load)
 
 
 def _one_of(option: str, value: str, allowed: Iterable[str]) -> None:

@@ -1,8 +1,8 @@
 """Renews the lock files: the newest versions that pyproject.toml allows.
 
 ``make lock``. requirements.lock and requirements-dev.lock are each what a new virtual environment
-holds after an installation, less what the other one names. Comments stay, and so do lines with a
-marker: they are for other Pythons than this one.
+holds after an installation, less what the other one names. Comments stay, and so do markers: a line
+with one is for some Pythons or machines only, and perhaps not for this one.
 """
 
 from __future__ import annotations
@@ -54,8 +54,13 @@ def _name(distribution: str) -> str:
 def _write(lock: Path, pins: dict[str, str]) -> None:
     old = lock.read_text().splitlines()
     comments = [line for line in old if line.startswith("#")]
-    for_others = [line for line in old if ";" in line and _name(line.split("==")[0]) not in pins]
-    lines = [*(f"{name}=={version}" for name, version in pins.items()), *for_others]
+    marked = {_name(line.split("==")[0]): line for line in old if ";" in line}
+    for_others = [line for name, line in marked.items() if name not in pins]
+    lines = [
+        f"{name}=={version}" + "".join(marked.get(name, "").partition(" ;")[1:])
+        for name, version in pins.items()
+    ]
+    lines += for_others
     lines.sort(key=lambda line: _name(line.partition("==")[0]))
     lock.write_text("\n".join([*comments, *lines]) + "\n")
     sys.stderr.write(f"{lock.name}: {len(lines)} distributions\n")

@@ -36,6 +36,7 @@ CONFINED: Final = {
     "uvicorn": f"{SERVICES}/market/api/",
     "typer": f"{LAB}/",
     "rich": f"{LAB}/",
+    "hdrh": f"{LAB}/load/latencies.py",
 }
 """Where each library may be imported: one file, or one folder."""
 
@@ -70,7 +71,7 @@ NOT_OURS: Final = {"swagger-ui", "vendor", "vendored", "node_modules", "build", 
 UNITS: Final = ("_wh", "_neur", "_neur_per_wh", "_mdeg", "_ticks", "_tick")
 WITHOUT_UNIT: Final = {
     *("version", "epoch", "seed", "tick"),  # they count, each in its own kind
-    *("homes", "absent", "present"),  # they count homes
+    *("homes", "homes_per_message", "absent", "present"),  # they count homes
     *("home", "policy", "gift_giver", "gift_taker"),  # they name
 }
 

@@ -8,6 +8,7 @@ connection. One lock guards the broker, so that several threads may each own a b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 
 from energymarket.bus.counters import BusCounters
 from energymarket.bus.memory_broker import MemoryBroker
@@ -60,7 +61,9 @@ class MemoryBus:
         self, publications: Sequence[Publication], then_acknowledge: Sequence[Delivery] = ()
     ) -> None:
         self._check_open()
+        begun = perf_counter()
         bodies = [encode(publication.message) for publication in publications]
+        self.counters.encode_s += perf_counter() - begun
         with self._broker.lock:
             confirmed = True
             for publication, body in zip(publications, bodies, strict=True):
@@ -164,6 +167,7 @@ class MemoryBus:
         with self._broker.lock:
             items = self._channel.inbox.take()
             generation = self._generation
+        begun = perf_counter()
         events: list[BusEvent] = []
         for item in items:
             if not isinstance(item, tuple):
@@ -171,6 +175,7 @@ class MemoryBus:
                 continue
             consumer, tag, stored = item
             events.append(self._delivery(consumer.queue.spec.name, tag, stored, generation))
+        self.counters.decode_s += perf_counter() - begun
         return events
 
     def _delivery(self, queue: str, tag: int, stored: Stored, generation: int) -> Delivery:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from energymarket.bus.counters import BusCounters
 from energymarket.messages import AnyMessage, Message
 from energymarket.topology import Topology
 
@@ -84,6 +85,10 @@ TopologyMaker = Callable[[], Topology]
 
 class Bus(Protocol):
     """The port. All methods but ``wake`` belong to the owning thread."""
+
+    @property
+    def counters(self) -> BusCounters:
+        """What the bus counts; any thread may read."""
 
     def open(self, topology: TopologyMaker) -> None:
         """Begins to connect, and returns at once; ``Connected`` follows through ``poll``.

@@ -6,6 +6,7 @@ The owner encodes, decodes and decides; the link only carries. No driver here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Protocol, TypeAlias
 
 from energymarket.bus.amqp_tags import Batch, Outgoing
@@ -76,6 +77,7 @@ class ThreadedBus:
             inbox.wait(timeout_s)
         if not inbox.items:
             return []
+        begun = perf_counter()
         current = self._link.generation if self._link.is_up else None
         events: list[BusEvent] = []
         for item in inbox.take():
@@ -83,13 +85,16 @@ class ThreadedBus:
                 events.append(item)
             elif item[0] == current:  # else void: the broker has taken it back
                 events.append(self._delivery(item))
+        self.counters.decode_s += perf_counter() - begun
         return events
 
     def publish(
         self, publications: Sequence[Publication], then_acknowledge: Sequence[Delivery] = ()
     ) -> None:
         self._check_open()
+        begun = perf_counter()
         messages = [_outgoing(publication) for publication in publications]
+        self.counters.encode_s += perf_counter() - begun
         if not self._link.is_up:
             self.counters.dropped += len(messages)
         elif messages and self._unconfirmed() >= self._max_unconfirmed:

@@ -16,8 +16,12 @@ def order_messages(
     opened: TickOpened,
     profiles: Sequence[Profile],
     stock_wh: Mapping[int, int],
+    homes_per_message: int = 0,
 ) -> list[Publication]:
-    """At most one message per exchange for the open tick; homes without surplus offer 0 Wh."""
+    """Offers and requests for the open tick; homes without surplus offer 0 Wh.
+
+    One message each, or with ``homes_per_message`` as many as no more homes in one take.
+    """
     intents = [
         intent(
             profile,
@@ -28,17 +32,22 @@ def order_messages(
         )
         for profile in profiles
     ]
-    offers = [one for one in intents if one.is_offer]
-    requests = [one for one in intents if not one.is_offer]
     key = topology.order_key(welcome.fleet)
     publications = []
-    if offers:
-        message: Offers | Requests = _columns(Offers, welcome, opened.tick, offers)
+    for part in _parts([one for one in intents if one.is_offer], homes_per_message):
+        message: Offers | Requests = _columns(Offers, welcome, opened.tick, part)
         publications.append(Publication(topology.OFFERS, key, message, True, True))
-    if requests:
-        message = _columns(Requests, welcome, opened.tick, requests)
+    for part in _parts([one for one in intents if not one.is_offer], homes_per_message):
+        message = _columns(Requests, welcome, opened.tick, part)
         publications.append(Publication(topology.REQUESTS, key, message, True, True))
     return publications
+
+
+def _parts(intents: list[Intent], size: int) -> list[list[Intent]]:
+    """In pieces of at most ``size``; 0: all in one. No piece is empty."""
+    if not size or len(intents) <= size:
+        return [intents] if intents else []
+    return [intents[begin : begin + size] for begin in range(0, len(intents), size)]
 
 
 def _columns(

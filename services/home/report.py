@@ -10,29 +10,33 @@ from energymarket.units import eur, kwh
 from services.home.domain.profile import Profile
 
 
-def report_receipts(log: Log, receipts: Receipts, profiles: Sequence[Profile]) -> None:
-    """One line: the home's own for a single one, the sums for a fleet."""
+def report_receipts(log: Log, parts: Sequence[Receipts], profiles: Sequence[Profile]) -> None:
+    """One line for all the receipts of a tick: the home's own for a single one, the sums for a
+    fleet."""
     if not log.is_enabled_for(20):
         return
-    absent = len(receipts.present) - sum(receipts.present)
+
+    def total(column: str) -> int:
+        return sum(sum(getattr(part, column)) for part in parts)
+
+    tick = parts[0].tick
+    homes = sum(len(part.home) for part in parts)
+    absent = homes - total("present")
     line = {
-        "given_kwh": kwh(sum(receipts.given_wh)),
-        "received_kwh": kwh(sum(receipts.received_wh)),
-        "sold_kwh": kwh(sum(receipts.sold_wh)),
-        "bought_kwh": kwh(sum(receipts.bought_wh)),
-        "unserved_kwh": kwh(sum(receipts.unserved_wh)),
-        "spilled_kwh": kwh(sum(receipts.spilled_wh)),
-        "stock_kwh": kwh(sum(receipts.stock_wh)),
-        "balance_eur": eur(sum(receipts.balance_neur)),
+        **{
+            f"{name}_kwh": kwh(total(f"{name}_wh"))
+            for name in ("given", "received", "sold", "bought", "unserved", "spilled", "stock")
+        },
+        "balance_eur": eur(total("balance_neur")),
     }
     if len(profiles) != 1:
-        log.info(f"tick {receipts.tick}", homes=len(receipts.home), absent=absent, **line)
+        log.info(f"tick {tick}", homes=homes, absent=absent, **line)
         return
-    profile = profiles[0]
+    profile, receipts = profiles[0], parts[0]
     log.info(
-        f"tick {receipts.tick} home {profile.home}",
+        f"tick {tick} home {profile.home}",
         policy=f"{profile.surplus_policy.label}/{profile.need_policy.label}",
-        net_kwh=kwh(sum(receipts.net_wh)),
+        net_kwh=kwh(total("net_wh")),
         **line,
         **({"gifts": _partners(receipts)} if receipts.gift_wh else {}),
         **({"absent": True} if absent else {}),

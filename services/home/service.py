@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from msgspec import UNSET
+
 from energymarket import topology
 from energymarket.bus.port import Bus, BusEvent, Connected, Delivery, Disconnected, Publication
 from energymarket.clock import Clock
@@ -24,6 +26,7 @@ from energymarket.messages import (
 from energymarket.telemetry import Log
 from services.home.domain.profile import PolicyChoice, Profile, profile_of
 from services.home.orders import order_messages
+from services.home.receipts import ReceiptParts
 from services.home.report import report_receipts
 
 FIRST_REPEAT_S = 1.0
@@ -57,12 +60,16 @@ class HomeService:
         homes: int = 1,
         policy: PolicyChoice | None = None,
         profile: str = "residential",
+        homes_per_message: int = 0,
     ) -> None:
+        """``homes_per_message`` is the most homes in one message, either way; 0: no bound."""
         self._bus, self._clock, self._log, self._new_key = bus, clock, log, new_key
         self._instance, self._homes = instance, homes
         self._policy, self._profile = policy or PolicyChoice(), profile
+        self._homes_per_message = homes_per_message
         self._fleet = ""
         self._welcome: Welcome | None = None
+        self._parts = ReceiptParts()
         self._profiles: list[Profile] = []
         self._stock_wh: dict[int, int] = {}
         self._stock_tick = 0  # the stocks are those after this tick
@@ -138,6 +145,7 @@ class HomeService:
         if self._welcome is None or welcome.run != self._welcome.run:
             self._opened, self._sent_for = None, (0, 0)
         self._welcome = welcome
+        self._parts.forget()
         self._stock_wh = dict(zip(welcome.home, welcome.stock_wh, strict=True))
         self._stock_tick = welcome.settled_tick
         # A joiner waits for no receipt of a tick that was open before it came. One comes if another
@@ -164,10 +172,22 @@ class HomeService:
             or receipts.tick <= self._stock_tick
         ):
             return
+        if receipts.tick <= self._settled_tick:
+            self._on_receipts_of_a_predecessor(receipts)
+            return
+        parts = self._parts.take(receipts, len(self._profiles))
+        for part in parts:
+            self._stock_wh.update(zip(part.home, part.stock_wh, strict=True))
+            self._stock_tick = self._settled_tick = part.tick
+        if parts:
+            report_receipts(self._log, parts, self._profiles)
+
+    def _on_receipts_of_a_predecessor(self, receipts: Receipts) -> None:
+        """Of a tick before this fleet's first: of those of its homes that had ordered for it."""
         self._stock_wh.update(zip(receipts.home, receipts.stock_wh, strict=True))
-        self._stock_tick = receipts.tick
-        self._settled_tick = max(self._settled_tick, receipts.tick)
-        report_receipts(self._log, receipts, self._profiles)
+        if not self._homes_per_message:  # else more of them may follow
+            self._stock_tick = receipts.tick
+        report_receipts(self._log, [receipts], self._profiles)
 
     def _on_refused(self, refused: Refused) -> None:
         if refused.fleet != self._fleet:
@@ -204,7 +224,9 @@ class HomeService:
             # Receipts in between were lost on the way: the market's Welcome has the stocks.
             return self._ask_to_join(now)
         if self._sent_for[0] != opened.tick:
-            self._sent = order_messages(self._welcome, opened, self._profiles, self._stock_wh)
+            self._sent = order_messages(
+                self._welcome, opened, self._profiles, self._stock_wh, self._homes_per_message
+            )
             self._order = _Repeat()
         elif self._sent_for[1] == opened.epoch and now < self._order.due:
             return self._order.due
@@ -215,7 +237,12 @@ class HomeService:
 
     def _ask_to_join(self, now: float) -> float:
         if now >= self._join.due:
-            join = Join(fleet=self._fleet, instance=self._instance, homes=self._homes)
+            join = Join(
+                fleet=self._fleet,
+                instance=self._instance,
+                homes=self._homes,
+                homes_per_message=self._homes_per_message or UNSET,
+            )
             self._publish(topology.MEMBERSHIP, topology.MEMBERSHIP_KEY, join)
             self._join.said(now)
         return self._join.due

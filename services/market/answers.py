@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from energymarket.messages import Receipts, Refused, TickOpened, TickSettled, Welcome
 from services.market.books import Books
@@ -92,6 +93,14 @@ class ReceiptWriter:
         for gift in settled.outcome.gifts(settled.home):
             self._gifts.setdefault(gift[0], []).append(gift)
             self._gifts.setdefault(gift[1], []).append(gift)
+
+    def messages(self, fleet: Fleet, most: int) -> Iterator[Receipts]:
+        """The receipts of a fleet, in messages of at most ``most`` homes; 0: in one."""
+        if not most:
+            yield self.receipts(fleet)
+            return
+        for begin in range(0, len(fleet.homes), most):
+            yield self.receipts(replace(fleet, homes=fleet.homes[begin : begin + most]))
 
     def receipts(self, fleet: Fleet, *, late: bool = False) -> Receipts:
         """What the tick did to those homes of the fleet that were in its roster."""

@@ -40,7 +40,10 @@ class OpenTick:
 class Floor:
     """Books (what is settled), inputs and presence (what is known), and the tick that is open.
 
-    ``checkpoint`` is told each step of a tick's life.
+    ``checkpoint`` is told each step of a tick's life. ``homes_per_message`` has, by instance, what
+    a fleet wants in one message of receipts, where it said so; a restarted market has forgotten it
+    and sends everything in one, which every home understands. ``taking_s`` is the time spent on
+    deliveries since the last tick was settled.
     """
 
     books: Books
@@ -49,6 +52,8 @@ class Floor:
     metrics: MarketMetrics
     checkpoint: Checkpoint
     open_tick: OpenTick | None = None
+    homes_per_message: dict[str, int] = field(default_factory=dict)
+    taking_s: float = 0.0
 
     @property
     def coming_tick(self) -> int:

@@ -7,6 +7,7 @@ is, joins and leaves until the fleet is stored.
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 
 from energymarket import topology
 from energymarket.bus.port import Bus, Delivery, Publication
@@ -39,6 +40,7 @@ class FrontDesk:
         self._answers: list[Publication] = []
         self._answered: list[Delivery] = []
         self._to_welcome: list[tuple[Delivery, str]] = []
+        self._newest_writer: tuple[int, answers.ReceiptWriter] | None = None
 
     # ------------------------------------------------------------------------------- receiving
 
@@ -126,6 +128,10 @@ class FrontDesk:
             self._refuse(delivery, join.fleet, 0, Refusal("full", str(error), ()))
             return
         floor.presence.heard(fleet)
+        if join.homes_per_message:
+            floor.homes_per_message[fleet.instance] = join.homes_per_message
+        else:
+            floor.homes_per_message.pop(fleet.instance, None)
         self._changed.append(fleet)
         self._to_welcome.append((delivery, fleet.key))
 
@@ -145,6 +151,7 @@ class FrontDesk:
             return
         self._changed.append(fleet)
         floor.presence.forget(fleet)
+        floor.homes_per_message.pop(fleet.instance, None)
         floor.metrics.leaves.labels(how).inc()
         if floor.open_tick:
             floor.open_tick.book.give_up_on(fleet.homes)
@@ -173,7 +180,7 @@ class FrontDesk:
             self._refuse(delivery, orders.fleet, orders.tick, _UNKNOWN_FLEET)
         elif not self._authentic(orders.fleet, orders.secret):
             self._dead_letter(delivery, "wrong_secret", "the secret is not this fleet's")
-        elif not set(orders.home).issubset(fleet.homes):
+        elif not books.membership.holds(fleet, orders.home):
             foreign = tuple(sorted(set(orders.home).difference(fleet.homes)))[:1_000]
             detail = "these homes are not this fleet's"
             self._refuse(
@@ -244,9 +251,18 @@ class FrontDesk:
             return
         self._floor.metrics.late.inc(late)
         self._floor.metrics.copies.inc(len(orders.home) - late)
-        writer = answers.ReceiptWriter(books.world.run, settled)
-        self._answer(fleet.key, writer.receipts(fleet, late=late > 0))
+        if fleet.instance in self._floor.homes_per_message:
+            # One of its many messages: the others are answered as they come.
+            fleet = replace(fleet, homes=tuple(orders.home))
+        self._answer(fleet.key, self._writer(settled).receipts(fleet, late=late > 0))
         self._answered.append(delivery)
+
+    def _writer(self, settled: SettledTick) -> answers.ReceiptWriter:
+        """Kept for the next who asks for the same tick: after a restart of the market all do."""
+        if self._newest_writer is None or self._newest_writer[0] != settled.tick:
+            writer = answers.ReceiptWriter(self._floor.books.world.run, settled)
+            self._newest_writer = settled.tick, writer
+        return self._newest_writer[1]
 
     # --------------------------------------------------------------------------------- answering
 

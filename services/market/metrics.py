@@ -41,7 +41,8 @@ class MarketMetrics:
         self.temperature = gauge("temperature_celsius", "Temperature of the open tick")
         phase_seconds = Histogram(
             "energymarket_tick_phase_seconds",
-            "Time of a tick by phase: collect (orders awaited), settle, commit, answer",
+            "Time of a tick by phase: collect (of which decode, take), settle, commit, "
+            "answer (of which encode)",
             ("phase",),
             buckets=_BUCKETS_S,
             registry=registry,
@@ -51,3 +52,6 @@ class MarketMetrics:
         self.settle_seconds = phase_seconds.labels("settle")
         self.commit_seconds = phase_seconds.labels("commit")
         self.answer_seconds = phase_seconds.labels("answer")
+        self.decode_seconds = phase_seconds.labels("decode")
+        self.take_seconds = phase_seconds.labels("take")
+        self.encode_seconds = phase_seconds.labels("encode")

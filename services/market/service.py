@@ -95,6 +95,7 @@ class MarketService:
     # ------------------------------------------------------------------------- collect and act
 
     def handle(self, events: Sequence[BusEvent]) -> None:
+        begun = self._clock.monotonic()
         for event in events:
             match event:
                 case Delivery():
@@ -109,6 +110,7 @@ class MarketService:
                     self._connected = False
                 case Returned():
                     self.metrics.unroutable.inc()
+        self._floor.taking_s += self._clock.monotonic() - begun
 
     def act(self) -> float | None:
         self._acted_at = self._clock.monotonic()

@@ -71,6 +71,7 @@ class TickCycle:
         self._phase_since = self._announce_at = self._next_open_at = 0.0
         self._first_of_epoch = self._books.tick + 1
         self._given_up_on: set[str] = set()
+        self._coded_s = (0.0, 0.0)
         self.waiting_for: tuple[str, ...] = ()
         self.newest_opening = self._books.last.opening if self._books.last else None
         self.roster_homes = len(self._books.last.home) if self._books.last else 0
@@ -286,6 +287,7 @@ class TickCycle:
         self._send_receipts(tick, tick.settled)
         self._count(tick.settled)
         self._metrics.answer_seconds.observe(self._clock.monotonic() - committed_at)
+        self._observe_work()
         self._next_open_at = tick.opened_at + self._tempo.tick_s
         self._enter(self._rest, committed_at)
         return None
@@ -294,15 +296,27 @@ class TickCycle:
         """Receipts out, and once they are confirmed the orders acknowledged; then the news."""
         writer = answers.ReceiptWriter(self._books.world.run, settled)
         present = (self._books.membership.holder(fleet.homes[0]) for fleet in tick.fleets)
+        most = self._floor.homes_per_message
         receipts = [
-            Publication(topology.RECEIPTS, fleet.key, writer.receipts(fleet), mandatory=True)
+            Publication(topology.RECEIPTS, fleet.key, message, mandatory=True)
             for fleet in present
             if fleet
+            for message in writer.messages(fleet, most.get(fleet.instance, 0))
         ]
         done = [*tick.held, *self._floor.inputs.done_with(settled.tick)]
         self._bus.publish(receipts, then_acknowledge=done)
         self._announce(answers.tick_settled(self._books, settled))
         self._floor.checkpoint(RECEIPTS_SENT)
+
+    def _observe_work(self) -> None:
+        """The work within the phases of a tick: counted all along, and only looked up here."""
+        metrics, counters = self._metrics, self._bus.counters
+        decode_s, encode_s = self._coded_s
+        self._coded_s = counters.decode_s, counters.encode_s
+        metrics.decode_seconds.observe(counters.decode_s - decode_s)
+        metrics.encode_seconds.observe(counters.encode_s - encode_s)
+        metrics.take_seconds.observe(self._floor.taking_s)
+        self._floor.taking_s = 0.0
 
     def _count(self, settled: SettledTick) -> None:
         metrics, out = self._metrics, settled.outcome

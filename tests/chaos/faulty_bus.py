@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from energymarket.bus.counters import BusCounters
 from energymarket.bus.memory import MemoryBroker, MemoryBus
 from energymarket.bus.port import BusEvent, Delivery, Publication, TopologyMaker
 from energymarket.clock import Clock
@@ -50,6 +51,10 @@ class FaultyBus:
         self._broker, self._fate, self._clock = broker, fate, clock
         self._witness, self._checkpoint = witness, checkpoint
         self._late: list[tuple[float, Publication]] = []
+
+    @property
+    def counters(self) -> BusCounters:
+        return self.inner.counters
 
     def open(self, topology: TopologyMaker) -> None:
         self.inner.open(topology)

@@ -27,6 +27,8 @@ TICK_SECONDS = 0.5
 _BUILD_TIMEOUT_S = 600.0
 _COMMAND_TIMEOUT_S = 180.0
 _DOWN_TRIES = 4
+# With the profile: the volume of the load test's reports belongs to it.
+_DOWN = ("--profile", "load", "down", "--remove-orphans")
 
 Result = TypeVar("Result")
 
@@ -169,7 +171,7 @@ class Stack:
         """
         for _ in range(_DOWN_TRIES - 1):
             try:
-                self.compose("down", "--remove-orphans", *options)
+                self.compose(*_DOWN, *options)
             except AssertionError as error:
                 if "has active endpoints" not in str(error):
                     raise
@@ -177,7 +179,7 @@ class Stack:
                 time.sleep(1.0)
             else:
                 return
-        self.compose("down", "--remove-orphans", *options)
+        self.compose(*_DOWN, *options)
 
     def _take_gone_containers_off_the_networks(self) -> None:
         there = set(self.docker("ps", "-aq", "--no-trunc").split())

@@ -160,6 +160,21 @@ def test_homes_come_back_as_themselves_after_a_restart(stack: Stack) -> None:
     assert stack.homes() == before
 
 
+def test_the_load_test_runs_as_a_container_on_request_and_leaves(stack: Stack) -> None:
+    """R1, R25: with a user of its own, and its report on a volume."""
+    run = ("--profile", "load", "run", "--rm", "-T")
+    options = ("--homes", "50", "--pace", "1", "--seconds", "5", "--headless")
+    said = stack.compose(*run, "load", *options)
+    assert "50 homes in 4 fleets" in said
+    folder = "/var/lib/energymarket/load"
+    text = stack.compose(*run, "--entrypoint", "cat", "load", f"{folder}/report.json")
+    data = json.loads(text)
+    assert data["orders"] >= 50
+    assert data["refused"] == data["homes_left"] == 0
+    eventually("its own homes", lambda: len(stack.homes()) == HOMES, timeout_s=10.0)
+    assert stack.get("/audit")["ok"] is True
+
+
 # -------------------------------------------------------------------------------- what they may do
 
 

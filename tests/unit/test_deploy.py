@@ -43,7 +43,29 @@ INSIDE_ONLY = {"amqp_url", "redis_url", "ledger_url", "api_host", "port", "insta
 
 def test_the_four_services_are_containers_beside_their_broker_and_redis() -> None:
     """R1."""
-    assert set(compose_file()["services"]) == {*OURS, *THEIRS}
+    containers = compose_file()["services"]
+    assert {n for n, each in containers.items() if "profiles" not in each} == {*OURS, *THEIRS}
+
+
+def test_the_load_test_is_a_container_on_request_hardened_as_the_others_with_what_it_needs() -> (
+    None
+):
+    """R1, R25: its options follow `docker compose --profile load run --rm load`."""
+    containers = compose_file()["services"]
+    assert [name for name, each in containers.items() if "profiles" in each] == ["load"]
+    load, home = containers["load"], containers["home"]
+    assert load["profiles"] == ["load"]
+    assert load["entrypoint"] == ["python", "-m", "lab.load"]
+    assert load["restart"] == "no"
+    assert "command" not in load
+    assert "ports" not in load
+    same = ("image", "pull_policy", "networks", "init", "read_only", "cap_drop", "security_opt")
+    for key in (*same, "logging", "stop_grace_period"):
+        assert load[key] == home[key], key
+    assert re.fullmatch(r"\d+m", load["mem_limit"])
+    assert load["pids_limit"] <= 64
+    assert passwords_given_to("load") == {"ENERGYMARKET_RABBITMQ_LOAD_PASSWORD"}
+    assert load["volumes"] == ["reports:/var/lib/energymarket"], "no folder of the ledger's"
 
 
 @pytest.mark.parametrize("name", OURS)

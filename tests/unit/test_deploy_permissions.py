@@ -19,12 +19,14 @@ PUBLISHES = {
     "home": {topology.OFFERS, topology.REQUESTS, topology.MEMBERSHIP, topology.DEAD},
     "weather": {topology.DEAD},
     "external": {topology.EXTERNAL, topology.DEAD},
+    "load": {topology.OFFERS, topology.REQUESTS, topology.MEMBERSHIP, topology.DEAD},
 }
 TOPOLOGIES: dict[str, Callable[[], Topology]] = {
     "market": lambda: topology.market_topology(100),
     "home": lambda: topology.fleet_topology("0af3"),
     "weather": lambda: topology.listener_topology("weather", "0af3"),
     "external": lambda: topology.listener_topology("external", "0af3"),
+    "load": lambda: topology.fleet_topology("0af3"),
 }
 STRANGERS = {
     "",
@@ -115,11 +117,12 @@ def test_there_is_one_user_per_service_and_one_who_only_looks() -> None:
     assert [vhost["name"] for vhost in definitions()["vhosts"]] == ["energymarket"]
 
 
-def test_a_home_publishes_orders_under_the_keys_of_homes_only() -> None:
+@pytest.mark.parametrize("user", ["home", "load"])
+def test_a_home_publishes_orders_under_the_keys_of_homes_only(user: str) -> None:
     """R25: on the topic exchanges, which are those that ask for the key."""
     topics = {e.name for e in topology.market_topology(100).exchanges if e.kind == "topic"}
     restricted = definitions()["topic_permissions"]
-    assert {t["exchange"] for t in restricted if t["user"] == "home"} == topics
+    assert {t["exchange"] for t in restricted if t["user"] == user} == topics
     for each in restricted:
         assert re.search(each["write"], topology.order_key("0af3"))
         assert not re.search(each["write"], topology.MEMBERSHIP_KEY)

@@ -6,7 +6,7 @@ Pure state: it decides and says which fleets changed; the service stores them be
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 
@@ -70,6 +70,16 @@ class Membership:
     def holder(self, home: int) -> Fleet | None:
         """The fleet that holds a home now."""
         return self._holder.get(home)
+
+    def holds(self, fleet: Fleet, homes: Collection[int]) -> bool:
+        """Whether all of these homes are the fleet's. For a member it takes the longer the more
+        they are, however large the fleet is: that may send many small messages."""
+        holder = self._holder
+        for home in homes:
+            if holder.get(home) is not fleet:
+                # Not its own, or it has left: the orders that it sent before still count.
+                return set(homes).issubset(fleet.homes)
+        return True
 
     def roster(self, tick: int) -> list[Fleet]:
         """The fleets that take part in ``tick``."""
