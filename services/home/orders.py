@@ -2,58 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from energymarket import topology
 from energymarket.bus.port import Publication
-from energymarket.messages import Offers, Requests, TickOpened, Welcome
-from services.home.domain.profile import Profile
-from services.home.domain.trading import Intent, intent
+from energymarket.messages import Offers, Requests, Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRows:
+    """The columns of an order message: one row per home, in ascending home id."""
+
+    home: Sequence[int]
+    policy: Sequence[int]
+    amount_wh: Sequence[int]
+    produced_wh: Sequence[int]
+    consumed_wh: Sequence[int]
+    stock_wh: Sequence[int]
+    capacity_wh: Sequence[int]
 
 
 def order_messages(
-    welcome: Welcome,
-    opened: TickOpened,
-    profiles: Sequence[Profile],
-    stock_wh: Mapping[int, int],
+    welcome: Welcome, tick: int, offers: OrderRows, requests: OrderRows
 ) -> list[Publication]:
     """At most one message per exchange for the open tick; homes without surplus offer 0 Wh."""
-    intents = [
-        intent(
-            profile,
-            seed=opened.seed,
-            tick=opened.tick,
-            temperature_mdeg=opened.temperature_mdeg,
-            stock_wh=stock_wh[profile.home],
-        )
-        for profile in profiles
-    ]
-    offers = [one for one in intents if one.is_offer]
-    requests = [one for one in intents if not one.is_offer]
     key = topology.order_key(welcome.fleet)
     publications = []
-    if offers:
-        message: Offers | Requests = _columns(Offers, welcome, opened.tick, offers)
+    if offers.home:
+        message: Offers | Requests = _message(Offers, welcome, tick, offers)
         publications.append(Publication(topology.OFFERS, key, message, True, True))
-    if requests:
-        message = _columns(Requests, welcome, opened.tick, requests)
+    if requests.home:
+        message = _message(Requests, welcome, tick, requests)
         publications.append(Publication(topology.REQUESTS, key, message, True, True))
     return publications
 
 
-def _columns(
-    kind: type[Offers] | type[Requests], welcome: Welcome, tick: int, intents: list[Intent]
+def _message(
+    kind: type[Offers] | type[Requests], welcome: Welcome, tick: int, rows: OrderRows
 ) -> Offers | Requests:
     return kind(
         run=welcome.run,
         fleet=welcome.fleet,
         secret=welcome.secret,
         tick=tick,
-        home=[one.home for one in intents],
-        policy=[int(one.policy) for one in intents],
-        amount_wh=[one.amount_wh for one in intents],
-        produced_wh=[one.produced_wh for one in intents],
-        consumed_wh=[one.consumed_wh for one in intents],
-        stock_wh=[one.stock_wh for one in intents],
-        capacity_wh=[one.capacity_wh for one in intents],
+        home=rows.home,
+        policy=rows.policy,
+        amount_wh=rows.amount_wh,
+        produced_wh=rows.produced_wh,
+        consumed_wh=rows.consumed_wh,
+        stock_wh=rows.stock_wh,
+        capacity_wh=rows.capacity_wh,
     )

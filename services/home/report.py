@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from energymarket.columns import count_of_zeros, total
 from energymarket.messages import Receipts
 from energymarket.telemetry import Log
 from energymarket.units import eur, kwh
 from services.home.domain.profile import Profile
 
 
-def report_receipts(log: Log, receipts: Receipts, profiles: Sequence[Profile]) -> None:
-    """One line: the home's own for a single one, the sums for a fleet."""
+def report_receipts(log: Log, receipts: Receipts, only: Profile | None) -> None:
+    """One line: the home's own for one that is alone (its profile given), the sums for a fleet."""
     if not log.is_enabled_for(20):
         return
-    absent = len(receipts.present) - sum(receipts.present)
+    absent = count_of_zeros(receipts.present)
     line = {
-        "given_kwh": kwh(sum(receipts.given_wh)),
-        "received_kwh": kwh(sum(receipts.received_wh)),
-        "sold_kwh": kwh(sum(receipts.sold_wh)),
-        "bought_kwh": kwh(sum(receipts.bought_wh)),
-        "unserved_kwh": kwh(sum(receipts.unserved_wh)),
-        "spilled_kwh": kwh(sum(receipts.spilled_wh)),
-        "stock_kwh": kwh(sum(receipts.stock_wh)),
-        "balance_eur": eur(sum(receipts.balance_neur)),
+        "given_kwh": kwh(total(receipts.given_wh)),
+        "received_kwh": kwh(total(receipts.received_wh)),
+        "sold_kwh": kwh(total(receipts.sold_wh)),
+        "bought_kwh": kwh(total(receipts.bought_wh)),
+        "unserved_kwh": kwh(total(receipts.unserved_wh)),
+        "spilled_kwh": kwh(total(receipts.spilled_wh)),
+        "stock_kwh": kwh(total(receipts.stock_wh)),
+        "balance_eur": eur(total(receipts.balance_neur)),
     }
-    if len(profiles) != 1:
+    if only is None:
         log.info(f"tick {receipts.tick}", homes=len(receipts.home), absent=absent, **line)
         return
-    profile = profiles[0]
     log.info(
-        f"tick {receipts.tick} home {profile.home}",
-        policy=f"{profile.surplus_policy.label}/{profile.need_policy.label}",
-        net_kwh=kwh(sum(receipts.net_wh)),
+        f"tick {receipts.tick} home {only.home}",
+        policy=f"{only.surplus_policy.label}/{only.need_policy.label}",
+        net_kwh=kwh(total(receipts.net_wh)),
         **line,
         **({"gifts": _partners(receipts)} if receipts.gift_wh else {}),
         **({"absent": True} if absent else {}),

@@ -22,7 +22,8 @@ from energymarket.messages import (
     Welcome,
 )
 from energymarket.telemetry import Log
-from services.home.domain.profile import PolicyChoice, Profile, profile_of
+from services.home.domain.profile import PolicyChoice
+from services.home.hosted import Hosted, hosted
 from services.home.orders import order_messages
 from services.home.report import report_receipts
 
@@ -63,8 +64,8 @@ class HomeService:
         self._policy, self._profile = policy or PolicyChoice(), profile
         self._fleet = ""
         self._welcome: Welcome | None = None
-        self._profiles: list[Profile] = []
-        self._stock_wh: dict[int, int] = {}
+        self.hosted: Hosted | None = None
+        """The homes of this process; none before it was welcomed."""
         self._settled_tick = 0
         self._opened: TickOpened | None = None
         self._sent: list[Publication] = []
@@ -91,7 +92,7 @@ class HomeService:
     @property
     def home_ids(self) -> tuple[int, ...]:
         """The homes that this process hosts; none before it was welcomed."""
-        return tuple(profile.home for profile in self._profiles)
+        return tuple(self.hosted.home_ids) if self.hosted else ()
 
     # --------------------------------------------------------------------------------- collect
 
@@ -125,10 +126,8 @@ class HomeService:
     def _on_welcome(self, welcome: Welcome) -> None:
         if welcome.fleet != self._fleet:
             return
-        if self._welcome is None or welcome.home != self._welcome.home:
-            self._profiles = [
-                profile_of(self._profile, welcome.seed, home, self._policy) for home in welcome.home
-            ]
+        if self._welcome is None or welcome.home != self._welcome.home or not self.hosted:
+            self.hosted = hosted(self._profile, welcome, self._policy)
             self._log.info(
                 f"joined as {_homes(welcome.home)}",
                 run=welcome.run,
@@ -137,7 +136,7 @@ class HomeService:
         if self._welcome is None or welcome.run != self._welcome.run:
             self._opened, self._sent_for = None, (0, 0)
         self._welcome = welcome
-        self._stock_wh = dict(zip(welcome.home, welcome.stock_wh, strict=True))
+        self.hosted.set_stocks(welcome.home, welcome.stock_wh)
         # A joiner has no receipt of a tick that was open before it came.
         self._settled_tick = max(welcome.settled_tick, welcome.first_tick - 1)
         self._join = _Repeat()
@@ -156,14 +155,15 @@ class HomeService:
     def _on_receipts(self, receipts: Receipts) -> None:
         if (
             self._welcome is None
+            or self.hosted is None
             or receipts.run != self._welcome.run
             or receipts.fleet != self._fleet
             or receipts.tick <= self._settled_tick
         ):
             return
-        self._stock_wh.update(zip(receipts.home, receipts.stock_wh, strict=True))
+        self.hosted.set_stocks(receipts.home, receipts.stock_wh)
         self._settled_tick = receipts.tick
-        report_receipts(self._log, receipts, self._profiles)
+        report_receipts(self._log, receipts, self.hosted.only_profile)
 
     def _on_refused(self, refused: Refused) -> None:
         if refused.fleet != self._fleet:
@@ -173,9 +173,9 @@ class HomeService:
         elif refused.reason in _REFUSALS_THAT_END_MEMBERSHIP:
             self._log.warning("membership lost; joining again", why=refused.detail)
             self._join_anew()
-        elif refused.reason == "stock_mismatch":
+        elif refused.reason == "stock_mismatch" and self.hosted:
             # The refusal carries the true stocks: mend ours and order anew.
-            self._stock_wh.update(zip(refused.home, refused.stock_wh, strict=True))
+            self.hosted.set_stocks(refused.home, refused.stock_wh)
             self._sent_for = (0, 0)
         else:
             self._log.error(
@@ -188,7 +188,7 @@ class HomeService:
         if not self._fleet:
             return None
         now = self._clock.monotonic()
-        if self._welcome is None:
+        if self._welcome is None or self.hosted is None:
             return self._ask_to_join(now)
         opened = self._opened
         if opened is None or opened.tick <= self._settled_tick:
@@ -197,7 +197,8 @@ class HomeService:
             # Receipts in between were lost on the way: the market's Welcome has the stocks.
             return self._ask_to_join(now)
         if self._sent_for[0] != opened.tick:
-            self._sent = order_messages(self._welcome, opened, self._profiles, self._stock_wh)
+            offers, requests = self.hosted.orders(opened)
+            self._sent = order_messages(self._welcome, opened.tick, offers, requests)
             self._order = _Repeat()
         elif self._sent_for[1] == opened.epoch and now < self._order.due:
             return self._order.due
