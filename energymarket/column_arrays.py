@@ -57,6 +57,17 @@ def least(values: Sequence[int]) -> int:
     return int(view(values).min()) if values else 0
 
 
+def greatest(values: Sequence[int]) -> int:
+    """The greatest number of a column; 0 if there is none."""
+    return int(view(values).max()) if values else 0
+
+
+def ascend(values: Sequence[int]) -> bool:
+    """Whether each number is greater than the one before it."""
+    numbers = view(values)
+    return bool((numbers[1:] > numbers[:-1]).all())
+
+
 def count_of_zeros(values: Sequence[int]) -> int:
     """How many of the numbers are 0."""
     return len(values) - int(np.count_nonzero(view(values)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import MutableSequence, Sequence
+from itertools import pairwise
 from typing import Final, TypeGuard
 
 MANY: Final = 96
@@ -57,6 +58,24 @@ def least(column: Sequence[int]) -> int:
     from energymarket import column_arrays  # noqa: PLC0415 - see above
 
     return column_arrays.least(column)
+
+
+def greatest(column: Sequence[int]) -> int:
+    """The greatest number of a column; 0 if there is none."""
+    if not is_long(column):
+        return max(column, default=0)
+    from energymarket import column_arrays  # noqa: PLC0415 - see above
+
+    return column_arrays.greatest(column)
+
+
+def ascend(column: Sequence[int]) -> bool:
+    """Whether each number is greater than the one before it."""
+    if not is_long(column):
+        return all(a < b for a, b in pairwise(column))
+    from energymarket import column_arrays  # noqa: PLC0415 - see above
+
+    return column_arrays.ascend(column)
 
 
 def count_of_zeros(column: Sequence[int]) -> int:

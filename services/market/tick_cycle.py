@@ -207,7 +207,12 @@ class TickCycle:
         self._end_lapsed_leases(now)
         fleets = self._books.membership.roster(opening.tick)
         roster = self._books.roster(fleets)
-        awaited = [home for f in self._floor.presence.awaited(fleets) for home in f.homes]
+        present = self._floor.presence.awaited(fleets)
+        awaited = (
+            roster.home
+            if len(present) == len(fleets)
+            else [home for fleet in present for home in fleet.homes]
+        )
         announced = answers.tick_opened(self._books, opening, len(roster.home))
         self._floor.open_tick = OpenTick(
             opening=opening,
@@ -301,14 +306,14 @@ class TickCycle:
         self._floor.checkpoint(RECEIPTS_SENT)
 
     def _count(self, settled: SettledTick) -> None:
-        metrics, out = self._metrics, settled.outcome
+        metrics, sums = self._metrics, settled.totals
         metrics.ticks.inc()
-        metrics.absences.inc(settled.absent)
-        metrics.given.inc(sum(out.given_wh))
-        metrics.sold.inc(sum(out.sold_wh))
-        metrics.bought.inc(sum(out.bought_wh))
-        metrics.spilled.inc(sum(out.spilled_wh))
-        metrics.unserved.inc(sum(out.unserved_wh))
+        metrics.absences.inc(sums.absent)
+        metrics.given.inc(sums.given_wh)
+        metrics.sold.inc(sums.sold_wh)
+        metrics.bought.inc(sums.bought_wh)
+        metrics.spilled.inc(sums.spilled_wh)
+        metrics.unserved.inc(sums.unserved_wh)
         report_tick(self._log, settled)
 
     def _rest(self, now: float) -> float | None:

@@ -633,5 +633,5 @@ def test_a_stock_that_is_not_in_the_ledger_is_told_to_nobody(
         assert not world.market.view.ledger_writable
         settled = world.market.books.last
         assert settled is not None
-        assert world.market.books.accounts.stock_wh == settled.outcome.stock_wh
-        assert world.market.books.accounts.balance_neur == settled.outcome.balance_neur
+        assert [*world.market.books.accounts.stock_wh] == settled.outcome.stock_wh
+        assert [*world.market.books.accounts.balance_neur] == settled.outcome.balance_neur

@@ -1,9 +1,12 @@
-"""Home ids as ranges: ``1-20,25`` for what would be a long list."""
+"""Lists of home ids: as ranges (``1-20,25``), and held against each other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Final
+
+from energymarket.columns import greatest, least
 
 
 def to_ranges(homes: Sequence[int]) -> str:
@@ -22,3 +25,14 @@ def from_ranges(text: str) -> tuple[int, ...]:
         first, _, last = part.partition("-")
         homes.extend(range(int(first), int(last or first) + 1))
     return tuple(homes)
+
+
+_MOST_NAMED: Final = 1_000
+
+
+def foreign_homes(homes: Sequence[int], own: Sequence[int]) -> tuple[int, ...]:
+    """The ids among ``homes`` that are not in ``own``, which ascends; the lowest ones if many."""
+    dense = bool(own) and own[-1] - own[0] + 1 == len(own)
+    if homes and dense and own[0] <= least(homes) and greatest(homes) <= own[-1]:
+        return ()
+    return tuple(sorted(set(homes).difference(own)))[:_MOST_NAMED]

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from energymarket.messages import EventStart
 from services.market.domain import columns, record
+from services.market.domain.accounts import Accounts, stretch_of
 from services.market.domain.home_ids import from_ranges, to_ranges
 from services.market.domain.membership import Fleet
 from services.market.domain.record import Opening, SettledTick
@@ -55,21 +56,6 @@ class World:
     @property
     def price_model(self) -> str:
         return self.rules.price_model
-
-
-@dataclass(slots=True)
-class Accounts:
-    """Stock and money by home id; row 0 is home 1. Homes never seen have zeros."""
-
-    stock_wh: list[int]
-    balance_neur: list[int]
-
-    def grow_to(self, home: int) -> None:
-        """Makes room for home ids up to ``home``."""
-        missing = home - len(self.stock_wh)
-        if missing > 0:
-            self.stock_wh.extend([0] * missing)
-            self.balance_neur.extend([0] * missing)
 
 
 class Ledger:
@@ -298,7 +284,7 @@ def _tick_row(
 
 
 def _changed_pages(homes: Sequence[int], after: Accounts) -> list[dict[str, Any]]:
-    starts = [page * PAGE_HOMES for page in sorted({(home - 1) // PAGE_HOMES for home in homes})]
+    starts = [page * PAGE_HOMES for page in _pages(homes)]
     return [
         {
             "page": start // PAGE_HOMES,
@@ -307,6 +293,13 @@ def _changed_pages(homes: Sequence[int], after: Accounts) -> list[dict[str, Any]
         }
         for start in starts
     ]
+
+
+def _pages(homes: Sequence[int]) -> Iterable[int]:
+    """The pages on which these ascending homes stand."""
+    if homes and stretch_of(homes):
+        return range((homes[0] - 1) // PAGE_HOMES, (homes[-1] - 1) // PAGE_HOMES + 1)
+    return sorted({(home - 1) // PAGE_HOMES for home in homes})
 
 
 def _event_row(start: EventStart, start_tick: int, source: str) -> dict[str, Any]:
