@@ -19,7 +19,6 @@ Numbers: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
 
 _FITS: Final = 2**63
-_OF_NUMBERS: Final = b"0123456789-,"
 
 
 def view(column: Sequence[int]) -> Numbers:
@@ -79,13 +78,25 @@ def parsed(text: bytes, low: int, high: int) -> array[int] | None:
     ``text`` must be one JSON value of right grammar. None for anything that is not plainly such an
     array, without blanks: the caller has another way to read it, and to say what is wrong.
     """
-    inner = text[1:-1]
     if text == b"[]":
         return array(BITS_64)
-    if text[:1] != b"[" or inner.translate(None, _OF_NUMBERS):
+    if not text.startswith(b"["):
+        return None
+    inner = text[1:-1]
+    letters = np.frombuffer(inner, dtype=np.uint8)
+    if not _only_numbers(inner, letters):
         return None
     numbers = np.fromstring(inner, dtype=np.int64, sep=",")
     # Numbers beyond 64 bits come out as the last of these, which no limit of a message reaches.
     if not low <= int(numbers.min()) or not int(numbers.max()) <= high:
         return None
-    return column(numbers) if len(numbers) == inner.count(b",") + 1 else None
+    separators = int(np.count_nonzero(letters == ord(",")))
+    return column(numbers) if len(numbers) == separators + 1 else None
+
+
+def _only_numbers(text: bytes, letters: NDArray[np.uint8]) -> bool:
+    """Whether JSON text holds nothing but integers and commas.
+
+    Of all letters from the comma to the nine, only the point could be part of another value.
+    """
+    return ord(",") <= int(letters.min()) and int(letters.max()) <= ord("9") and b"." not in text

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, TypeGuard
 
-MANY: Final = 96
+MANY = 96
 """From so many homes on columns are long. Measured: with fewer, the loops in Python are quicker
-than the fixed cost of the array operations (docs/adr/0014-arrays.md)."""
+than the fixed cost of the array operations (docs/adr/0015-arrays.md)."""
 
 BITS_64: Final = "q"
 """The type code of long columns: signed, 8 bytes."""
@@ -27,9 +27,9 @@ def is_long(column: Sequence[int]) -> TypeGuard[array[int]]:
     return isinstance(column, array)
 
 
-def zeros(count: int) -> MutableSequence[int]:
-    """A column of ``count`` zeros, long if there are many."""
-    return long_zeros(count) if count >= MANY else [0] * count
+def many(homes: int) -> bool:
+    """True when so many homes are computed as arrays."""
+    return homes >= MANY
 
 
 def long_zeros(count: int) -> array[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from energymarket.columns import MANY
+from energymarket.columns import many
 from energymarket.messages import TickOpened, Welcome
 from services.home.domain.profile import PolicyChoice, Profile, profile_of
 from services.home.domain.trading import Intent, intent
@@ -35,7 +35,7 @@ class Hosted(Protocol):
 
 def hosted(kind: str, welcome: Welcome, choice: PolicyChoice) -> Hosted:
     """The homes of a welcome, with profiles of a named kind."""
-    if len(welcome.home) < MANY:
+    if not many(len(welcome.home)):
         return FewHomes(kind, welcome, choice)
     from services.home.hosted_arrays import ManyHomes  # noqa: PLC0415 - see energymarket.columns
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from energymarket.column_arrays import Flags, Numbers, column, view
+from energymarket.column_arrays import Flags, column, view
 from energymarket.columns import long_column
 from energymarket.messages import TickOpened, Welcome
 from services.home.domain.profile import PolicyChoice, Profile
@@ -27,17 +27,12 @@ class ManyHomes:
         self._stock_wh = view(welcome.stock_wh).copy()
 
     def set_stocks(self, homes: Sequence[int], stock_wh: Sequence[int]) -> None:
-        if homes == self.home_ids:
-            self._stock_wh[:] = view(stock_wh)
+        ids, stocks = view(homes), view(stock_wh)
+        if np.array_equal(ids, self._homes):
+            self._stock_wh[:] = stocks
         else:
-            self._stock_wh[self._rows(homes)] = view(stock_wh)[self._is_ours(homes)]
-
-    def _rows(self, homes: Sequence[int]) -> Numbers:
-        rows: Numbers = np.searchsorted(self._homes, view(homes)[self._is_ours(homes)])
-        return rows
-
-    def _is_ours(self, homes: Sequence[int]) -> Flags:
-        return np.isin(view(homes), self._homes)
+            ours = np.isin(ids, self._homes)
+            self._stock_wh[np.searchsorted(self._homes, ids[ours])] = stocks[ours]
 
     def orders(self, opened: TickOpened) -> tuple[OrderRows, OrderRows]:
         profiles = self._profiles

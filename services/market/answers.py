@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-from energymarket.columns import MANY, Rows, is_long
+from energymarket.columns import Rows, is_long, many
 from energymarket.messages import Receipts, Refused, TickOpened, TickSettled, Welcome
 from services.market.books import Books
 from services.market.domain.gifts import Gifts
@@ -128,7 +128,7 @@ class ReceiptWriter:
 
     def _chosen(self, homes: Sequence[int]) -> Chosen:
         """The rows of those homes that were in the tick's roster."""
-        if is_long(self._settled.home) and len(homes) >= MANY:
+        if is_long(self._settled.home) and many(len(homes)):
             from services.market.domain import receipt_arrays  # noqa: PLC0415 - see columns
 
             return receipt_arrays.chosen(self._settled.home, self._rows, homes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from energymarket.columns import MANY, count_of_zeros, is_long, long_column, total
+from energymarket.columns import count_of_zeros, is_long, long_column, many, total
 from energymarket.errors import EnergyMarketError
 from energymarket.messages import EventStart, LiveEvent
 from energymarket.policies import Policy
@@ -59,7 +59,7 @@ class KnownPolicies:
 
 def _homes_in_order(fleets: Sequence[Fleet]) -> Sequence[int]:
     homes = sorted(home for fleet in fleets for home in fleet.homes)
-    return long_column(homes) if len(homes) >= MANY else homes
+    return long_column(homes) if many(len(homes)) else homes
 
 
 class Books:

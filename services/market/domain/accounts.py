@@ -30,7 +30,7 @@ class Accounts:
             return [stock_wh[home - 1] for home in homes], [
                 balance_neur[home - 1] for home in homes
             ]
-        if stretch := stretch_of(homes):
+        if (stretch := stretch_of(homes)) is not None:
             return self.stock_wh[stretch], self.balance_neur[stretch]
         from services.market.domain import account_arrays  # noqa: PLC0415 - see columns
 
@@ -51,7 +51,7 @@ class Accounts:
             for home, stock, balance in zip(homes, stock_wh, balance_neur, strict=True):
                 self.stock_wh[home - 1] = stock
                 self.balance_neur[home - 1] = balance
-        elif stretch := stretch_of(homes):
+        elif (stretch := stretch_of(homes)) is not None:
             self.stock_wh[stretch] = stock_wh
             self.balance_neur[stretch] = balance_neur
         else:
@@ -74,5 +74,7 @@ def first_difference(one: Accounts, other: Accounts) -> int | None:
 
 def stretch_of(homes: Sequence[int]) -> slice | None:
     """Where ascending homes stand in the accounts, if none is missing between them."""
+    if not homes:
+        return slice(0, 0)
     dense = homes[-1] - homes[0] + 1 == len(homes)
     return slice(homes[0] - 1, homes[-1]) if dense else None

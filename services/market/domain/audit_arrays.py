@@ -12,11 +12,12 @@ from services.market.domain.record import SettledTick
 from services.market.domain.settlement import ABSENT, Roster
 
 _FITS: Final = 2**63
+_LARGEST_ENERGY_WH: Final = 2**40
 
 
 def residuals(before: Roster, settled: SettledTick) -> Residuals | None:
     """The residuals of a tick whose outcomes are of its roster's homes; None where 64 bits might
-    not do for a sum of a row."""
+    not do, or where a term is below zero."""
     orders, out = settled.orders, settled.outcome
     try:
         stock, balance = view(before.stock_wh), view(before.balance_neur)
@@ -28,18 +29,17 @@ def residuals(before: Roster, settled: SettledTick) -> Residuals | None:
         spilled, unserved = view(out.spilled_wh), view(out.unserved_wh)
     except OverflowError:
         return None
-    terms = (produced, consumed, given, received, sold, bought, spilled, unserved, new_stock)
     price = settled.opening.price_neur_per_wh
-    most_wh = sum(map(largest, (*terms, stock)))
-    money = largest(balance) + largest(new_balance)
-    if most_wh >= _FITS or money + (largest(sold) + largest(bought)) * abs(price) >= _FITS:
+    # One number per row with the bits of all its terms: below zero if one of them is.
+    terms = produced | consumed | given | received | sold | bought | spilled | unserved | new_stock
+    bits = int(np.bitwise_or.reduce(terms | stock))
+    money = largest(balance) + largest(new_balance) + 2 * bits * abs(price)
+    if not 0 <= bits <= _LARGEST_ENERGY_WH or money >= _FITS:
         return None
     has = stock + produced + received + bought + unserved
     used = consumed + given + sold + spilled + new_stock
     paid = new_balance - balance - (sold - bought) * price
     out_of_bounds = (policy != ABSENT) & (new_stock > capacity)
-    for term in terms:
-        out_of_bounds |= term < 0
     return Residuals(
         energy_wh=_sum_of_sizes(has - used),
         gifts_wh=abs(total(out.given_wh) - total(out.received_wh)),

@@ -11,7 +11,7 @@ import sys
 from array import array
 from collections.abc import MutableSequence, Sequence
 
-from energymarket.columns import MANY, is_long
+from energymarket.columns import is_long, many
 
 _TYPECODES = {1: "b", 2: "h", 4: "i", 8: "q"}
 _SWAP = sys.byteorder == "big"
@@ -19,7 +19,7 @@ _SWAP = sys.byteorder == "big"
 
 def pack(values: Sequence[int]) -> bytes:
     """The canonical bytes of a column; raises ``OverflowError`` beyond 64 bits."""
-    if len(values) >= MANY and is_long(values):
+    if many(len(values)) and is_long(values):
         from services.market.domain import packing_arrays  # noqa: PLC0415 - energymarket.columns
 
         return packing_arrays.pack(values)
@@ -38,7 +38,7 @@ def unpack(column: bytes) -> MutableSequence[int]:
     is not one."""
     if not column or column[0] not in _TYPECODES or (len(column) - 1) % column[0]:
         raise ValueError("not a packed column")
-    if (len(column) - 1) // column[0] >= MANY:
+    if many((len(column) - 1) // column[0]):
         from services.market.domain import packing_arrays  # noqa: PLC0415 - energymarket.columns
 
         return packing_arrays.unpack(column)

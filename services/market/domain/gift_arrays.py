@@ -21,7 +21,9 @@ def paired(
     home, given, received = view(homes), view(given_wh), view(received_wh)
     givers, takers = np.flatnonzero(given), np.flatnonzero(received)
     given_to, taken_to = np.cumsum(given[givers]), np.cumsum(received[takers])
-    cuts = np.union1d(given_to, taken_to)
+    # Two ascending runs: a stable sort merges them.
+    cuts = np.sort(np.concatenate((given_to, taken_to)), kind="stable")
+    cuts = cuts[np.append(cuts[1:] != cuts[:-1], True)] if cuts.size else cuts
     return (
         column(home[givers[np.searchsorted(given_to, cuts)]]),
         column(home[takers[np.searchsorted(taken_to, cuts)]]),
@@ -35,13 +37,12 @@ def touching(givers: Sequence[int], takers: Sequence[int], homes: Sequence[int])
     ours, giver, taker = view(homes), view(givers), view(takers)
     # Both columns ascend, so that the gifts of neighbouring homes lie together.
     ends = np.array((homes[0], homes[-1] + 1))
-    given = np.arange(*np.searchsorted(giver, ends))
-    received = np.arange(*np.searchsorted(taker, ends))
-    if homes[-1] - homes[0] + 1 != len(homes):
-        given = given[np.isin(giver[given], ours)]
-        received = received[np.isin(taker[received], ours)]
-    positions: Numbers = np.union1d(given, received)
-    return None if len(positions) == len(giver) else positions
+    dense = homes[-1] - homes[0] + 1 == len(homes)
+    chosen = np.zeros(len(giver), dtype=np.bool_)
+    for party in (giver, taker):
+        first, last = np.searchsorted(party, ends)
+        chosen[first:last] |= True if dense else np.isin(party[first:last], ours)
+    return None if chosen.all() else np.flatnonzero(chosen)
 
 
 def taken(numbers: Sequence[int], positions: Numbers) -> array[int]:

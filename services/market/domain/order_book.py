@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import compress
 
-from energymarket.columns import Rows, ascend, is_long, long_zeros
+from energymarket.columns import Rows, ascend, is_long, long_zeros, many
 from energymarket.messages import Offers, Orders
 from energymarket.policies import Policy
 from services.market.domain.settlement import ABSENT, OrderColumns, Roster
@@ -119,7 +119,8 @@ class OrderBook:
 
         Rows stand or fall one by one: a wrong one does not cost its fleet the others.
         """
-        if is_long(self.roster.home) and is_long(orders.home) and ascend(orders.home):
+        roster = self.roster.home
+        if roster and is_long(roster) and many(len(orders.home)) and ascend(orders.home):
             from services.market.domain import order_arrays  # noqa: PLC0415 - see columns
 
             book, awaited = self.columns(), self._awaited

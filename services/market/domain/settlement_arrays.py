@@ -27,7 +27,7 @@ from services.market.domain.settlement import (
 
 _FITS: Final = 2**63
 _LARGEST_ENERGY_WH: Final = 2**40
-"""So many Wh, and sums of four of them over 2**20 homes, are far within 64 bits."""
+"""Sums of a few of these are far within 64 bits."""
 
 
 def settle(
@@ -78,8 +78,8 @@ def _settled(
         capacity_wh = view(orders.capacity_wh)
     except OverflowError:
         return None
-    energies = (stock_wh, amount_wh, produced_wh, consumed_wh, capacity_wh)
-    if not _within_bounds(energies, amount_wh, balance_neur, price_neur_per_wh):
+    energies = stock_wh | amount_wh | produced_wh | consumed_wh | capacity_wh
+    if not _within_bounds(energies, balance_neur, price_neur_per_wh):
         return None
     policy = _effective(policy, balance_neur, credit)
     gifts = _gifts(view(roster.home), policy, amount_wh, seed=seed, tick=tick)
@@ -107,20 +107,17 @@ def _settled(
     )
 
 
-def _within_bounds(
-    energies: tuple[Numbers, ...],
-    amount_wh: Numbers,
-    balance_neur: Numbers,
-    price_neur_per_wh: int,
-) -> bool:
-    """Whether no sum and no product of a settlement with these numbers can leave 64 bits."""
-    most_wh = largest(amount_wh)
-    paid_neur = most_wh * abs(price_neur_per_wh)
+def _within_bounds(energies_wh: Numbers, balance_neur: Numbers, price_neur_per_wh: int) -> bool:
+    """Whether no sum and no product of a settlement with these numbers can leave 64 bits.
+
+    ``energies_wh`` are all energies of a row as one number, with the bits of each: it is at least
+    as large as the largest of them, below twice that, and below zero if one of them is.
+    """
+    bits = int(np.bitwise_or.reduce(energies_wh))
     return (
-        max(map(largest, energies)) <= _LARGEST_ENERGY_WH
-        and (not amount_wh.size or int(amount_wh.min()) >= 0)
-        and len(amount_wh) * most_wh < _FITS
-        and largest(balance_neur) + paid_neur < _FITS
+        0 <= bits <= _LARGEST_ENERGY_WH
+        and len(energies_wh) * bits < _FITS
+        and largest(balance_neur) + bits * abs(price_neur_per_wh) < _FITS
     )
 
 

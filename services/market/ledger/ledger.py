@@ -25,6 +25,7 @@ from services.market.ledger.inspection import check_before_writing, check_newest
 from services.market.ledger.retention import Retention, Trimmer
 from services.market.ledger.tables import (
     Database,
+    Prepared,
     accounts,
     epochs,
     events,
@@ -102,7 +103,7 @@ class Ledger:
     def newest_epoch(self) -> int:
         """The epoch of the market that took over last; 0 before the first."""
         with self._database.reading() as connection:
-            return connection.execute(_NEWEST_EPOCH).scalar() or 0
+            return _NEWEST_EPOCH.run(connection).scalar() or 0
 
     def check_epoch(self) -> None:
         """Raises ``EpochLost`` when another market took over, ``LedgerUnavailable``."""
@@ -121,7 +122,7 @@ class Ledger:
         """
         check_newest(self._database)
         with self._database.writing("the epoch") as connection:
-            newest = connection.execute(_NEWEST_EPOCH).scalar() or 0
+            newest = _NEWEST_EPOCH.run(connection).scalar() or 0
             head = connection.execute(_NEWEST_TICK).scalar() or 0
             row = {"epoch": newest + 1, "from_tick": head + 1, "at": at}
             connection.execute(sa.insert(epochs), row)
@@ -148,12 +149,11 @@ class Ledger:
         stored = StoredTick(settled.tick, self.epoch, body, tick_hash)
         with self._database.writing(f"tick {settled.tick}") as connection:
             self._check_epoch(connection)
-            connection.execute(
-                _INSERT_TICK, _tick_row(settled, self.epoch, at, body=body, tick_hash=tick_hash)
-            )
+            row = _tick_row(settled, self.epoch, at, body=body, tick_hash=tick_hash)
+            _INSERT_TICK.run(connection, [row])
             pages = _changed_pages(settled.home, after)
             if pages:
-                connection.execute(_REPLACE_PAGE, pages)
+                _REPLACE_PAGE.run(connection, pages)
             if starts:
                 rows = [_event_row(start, settled.tick, "external") for start in starts]
                 connection.execute(_INSERT_EVENT, rows)
@@ -231,19 +231,19 @@ class Ledger:
         self._database.close()
 
     def _check_epoch(self, connection: sa.Connection) -> None:
-        newest = connection.execute(_NEWEST_EPOCH).scalar()
+        newest = _NEWEST_EPOCH.run(connection).scalar()
         if newest != self.epoch:
             raise EpochLost(
                 f"epoch {self.epoch} has ended: another market took over with epoch {newest}"
             )
 
 
-_INSERT_TICK = sa.insert(ticks)
+_INSERT_TICK = Prepared(sa.insert(ticks))
 _INSERT_EVENT = sa.insert(events)
-_REPLACE_PAGE = sa.insert(accounts).prefix_with("OR REPLACE")
+_REPLACE_PAGE = Prepared(sa.insert(accounts).prefix_with("OR REPLACE"))
 _REPLACE_FLEET = sa.insert(fleets).prefix_with("OR REPLACE")
 _NEWEST_TICK = sa.select(sa.func.max(ticks.c.tick))
-_NEWEST_EPOCH = sa.select(sa.func.max(epochs.c.epoch))
+_NEWEST_EPOCH = Prepared(sa.select(sa.func.max(epochs.c.epoch)))
 
 
 def _world_row(made: World) -> dict[str, Any]:
