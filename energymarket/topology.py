@@ -26,9 +26,11 @@ MAX_ORDERS_QUEUED: Final = 200_000
 MAX_BULLETINS_QUEUED: Final = 10_000
 MAX_DEAD_QUEUED: Final = 10_000
 MAX_FLEET_QUEUED: Final = 10_000
-DELIVERY_LIMIT: Final = 100
-"""Returns of one order before the broker dead-letters it. Homes send their orders again, so a
-dead-lettered one is not lost; without a limit one that kills its reader would return for ever."""
+DELIVERY_LIMIT: Final = 10
+"""Returns of one message before the broker dead-letters it. Homes send their orders again, so a
+dead-lettered one is not lost; without a limit one that kills its reader would return for ever. It
+is small because a market that is killed so often is started again later and later: Docker waits
+102 s in all for its tenth start, and a minute for each one more."""
 
 ExchangeKind = Literal["fanout", "topic", "direct"]
 QueueKind = Literal["quorum", "classic", "exclusive"]
@@ -51,6 +53,9 @@ class Queue:
     is nobody to whom an unacknowledged message could come again. It saves both sides the
     acknowledgement of every tick and receipt.
 
+    With ``said_again`` the senders repeat what is in it until they are answered, so that a queue
+    that the broker cannot serve any more may be deleted and made anew.
+
     A full queue drops its oldest message, or with ``reject_when_full`` refuses the newest, which
     the publisher hears as a negative confirm.
     """
@@ -62,6 +67,7 @@ class Queue:
     dead_letter_exchange: str | None = None
     delivery_limit: int | None = None
     acknowledged_on_delivery: bool = False
+    said_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +118,16 @@ def market_topology(max_orders_in_flight: int, *, consumer_priority: int = 0) ->
                 reject_when_full=True,
                 dead_letter_exchange=DEAD,
                 delivery_limit=DELIVERY_LIMIT,
+                said_again=True,
             ),
-            Queue(EXTERNAL_QUEUE, "classic", MAX_BULLETINS_QUEUED, dead_letter_exchange=DEAD),
+            Queue(
+                EXTERNAL_QUEUE,
+                "quorum",  # a classic one has no limit to how often a message may come again
+                MAX_BULLETINS_QUEUED,
+                dead_letter_exchange=DEAD,
+                delivery_limit=DELIVERY_LIMIT,
+                said_again=True,
+            ),
             Queue(DEAD_QUEUE, "classic", MAX_DEAD_QUEUED),
         ),
         bindings=(

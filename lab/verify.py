@@ -9,6 +9,7 @@ from pathlib import Path
 from energymarket.errors import SettingsError
 from services.market.auditor import Auditor
 from services.market.domain.crosscheck import CrossCheck
+from services.market.domain.replay import Replay
 from services.market.ledger import Inspection
 
 
@@ -39,12 +40,17 @@ def verify(ledger: Path) -> Verdict:
     with Inspection.of_file(ledger) as look:
         look.check_kind()
         look.check_pages(thoroughly=True)
-        auditor = Auditor()
-        replay = auditor.begin(look)
-        check = CrossCheck(look.surroundings(), begins_at=auditor.from_tick)
-        auditor.advance(look, watch=check.feed)
-        check.finish()
+        replay = audited(look)
     seconds = time.perf_counter() - begun
-    return Verdict(
-        replay.ticks, replay.home_ticks, replay.head_hash.hex(), seconds, auditor.from_tick
-    )
+    from_tick = replay.tick - replay.ticks + 1
+    return Verdict(replay.ticks, replay.home_ticks, replay.head_hash.hex(), seconds, from_tick)
+
+
+def audited(look: Inspection) -> Replay:
+    """The replay of all that a ledger holds; raises ``LedgerFault``, ``LedgerUnreadable``."""
+    auditor = Auditor()
+    replay = auditor.begin(look)
+    check = CrossCheck(look.surroundings(), begins_at=auditor.from_tick)
+    auditor.advance(look, watch=check.feed)
+    check.finish()
+    return replay

@@ -47,6 +47,22 @@ class RabbitProbe:
             return None
         return int(declared.method.message_count)
 
+    def given_back(self, queue: str) -> int | None:
+        """How many of the messages in ``queue`` have been delivered before and came back; None
+        while somebody consumes it. They are all put back, so that a second look counts them all."""
+        declared = self.channel.queue_declare(queue, passive=True)
+        if declared.method.consumer_count:
+            return None
+        back = last = 0
+        for _ in range(declared.method.message_count):
+            method, _properties, _body = self.channel.basic_get(queue)
+            if method is None:
+                break
+            back, last = back + method.redelivered, method.delivery_tag
+        if last:
+            self.channel.basic_nack(last, multiple=True)
+        return back
+
     def close(self, names: list[str]) -> None:
         """Deletes the queues and exchanges called ``names``, and disconnects."""
         for name in names:

@@ -78,6 +78,13 @@ class RedisServer:
             self._process.wait()
         self._process = None
 
+    def kill(self) -> None:
+        """Ends it at once, as a crash would."""
+        assert self._process is not None, "the server is not running"
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
     def pause(self) -> None:
         """Has it hang: connections stay, answers do not come."""
         self._signal(signal.SIGSTOP)

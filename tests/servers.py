@@ -49,6 +49,16 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
+def greets(port: int) -> bool:
+    """Whether a broker greets a client; it listens last of all, so then everything is up."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as client:
+            client.sendall(_PROTOCOL_HEADER)
+            return client.recv(1) == b"\x01"
+    except OSError:
+        return False
+
+
 def _script(name: str) -> str:
     for folder in _SCRIPTS:
         if (Path(folder) / name).is_file():
@@ -108,6 +118,12 @@ class RabbitServer:
     def restart(self) -> None:
         """Kills and starts it: same ports, same data."""
         self.kill()
+        self.start()
+
+    def lose(self) -> None:
+        """Kills and starts it: same ports, none of its data."""
+        self.kill()
+        shutil.rmtree(self._folder / "data")
         self.start()
 
     def pause(self) -> None:
@@ -186,21 +202,12 @@ class RabbitServer:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
-            if self._answers():
+            if greets(self.port):
                 return
             time.sleep(0.1)
         output = (self._folder / "output.log").read_text(errors="replace")[-4_000:]
         self.kill()
         pytest.fail(f"RabbitMQ did not start on port {self.port}:\n{output}", pytrace=False)
-
-    def _answers(self) -> bool:
-        """Whether it greets a client; it listens last of all, so then everything is up."""
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as client:
-                client.sendall(_PROTOCOL_HEADER)
-                return client.recv(1) == b"\x01"
-        except OSError:
-            return False
 
     def _end(self, signal_number: int) -> None:
         if self._process is None:

@@ -19,9 +19,11 @@ class TcpProxy:
         self._target_port = target_port
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
-        self._flowing = threading.Event()
-        self._flowing.set()
+        self._upward, self._downward = threading.Event(), threading.Event()
+        self.release()
         self._listener: socket.socket | None = None
+        self._newest = 0  # connections are numbered from 1
+        self._dead_up_to = 0
         self.listen()
 
     def listen(self) -> None:
@@ -47,11 +49,24 @@ class TcpProxy:
 
     def hold(self) -> None:
         """Passes nothing on, and tells nobody: what a pulled cable looks like."""
-        self._flowing.clear()
+        self.hold_upward()
+        self._downward.clear()
+
+    def hold_upward(self) -> None:
+        """Passes nothing on to the server: the client hears, but is not heard."""
+        self._upward.clear()
 
     def release(self) -> None:
-        """Undoes ``hold``; nothing is lost."""
-        self._flowing.set()
+        """Undoes ``hold`` and ``hold_upward``; nothing is lost."""
+        self._upward.set()
+        self._downward.set()
+
+    def forget(self) -> None:
+        """Loses what every present connection sends from now on, both ways, and tells nobody.
+
+        What a router does that has forgotten them: the path is whole, and new ones get through.
+        """
+        self._dead_up_to = self._newest
 
     def close(self) -> None:
         """Ends it."""
@@ -72,27 +87,35 @@ class TcpProxy:
             return
         with self._lock:
             self._open += [client, server]
-        threading.Thread(target=self._carry, args=(client, server), daemon=True).start()
+            self._newest += 1
+            number = self._newest
+        threading.Thread(target=self._carry, args=(client, server, number), daemon=True).start()
 
-    def _carry(self, client: socket.socket, server: socket.socket) -> None:
+    def _carry(self, client: socket.socket, server: socket.socket, number: int) -> None:
         """Closes the sockets only when nobody reads them any more.
 
         A number that is closed under a reader may be another connection's before the reader looks.
         """
-        back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+        down = threading.Thread(
+            target=self._pump, args=(server, client, number, self._downward), daemon=True
+        )
         with client, server:
-            back.start()
-            self._pump(client, server)
-            back.join()
+            down.start()
+            self._pump(client, server, number, self._upward)
+            down.join()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(
+        self, source: socket.socket, sink: socket.socket, number: int, flowing: threading.Event
+    ) -> None:
         with contextlib.suppress(OSError):
             sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while data := source.recv(_CHUNK_BYTES):
-                self._flowing.wait()
-                sink.sendall(data)
+                flowing.wait()
+                if number > self._dead_up_to:
+                    sink.sendall(data)
         _end(source)
-        _end(sink)
+        if number > self._dead_up_to:
+            _end(sink)
 
 
 def _end(connection: socket.socket) -> None:

@@ -17,6 +17,7 @@ from services.external.service import ExternalService
 from services.home.service import HomeService
 from services.market.books import Books
 from services.market.domain.rules import Rules
+from services.market.leadership import EpochWatch
 from services.market.ledger import Ledger
 from services.market.service import MarketService
 from services.market.tick_cycle import Tempo
@@ -104,6 +105,7 @@ class World:
             log=self.log.log,
             tempo=self.tempo,
             max_orders_in_flight=self._in_flight,
+            renew=EpochWatch(ledger).look,
         )
         market.start()
         return market, Member(market, bus)

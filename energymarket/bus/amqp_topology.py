@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, Protocol
 
 from energymarket.topology import Queue, Topology
 
 MAX_PREFETCH: Final = 65_535
 """The most that AMQP can say; it holds for each queue that is consumed, not for all together."""
+
+_GENERATIONS: Final = 1_000
+"""Connections of one bus that are told apart; those beyond share a rank."""
 
 
 class DeclaringChannel(Protocol):
@@ -45,6 +49,14 @@ def declare(channel: DeclaringChannel, topology: Topology) -> None:
         channel.queue_bind(binding.queue, binding.exchange, binding.routing_key)
 
 
+def declare_again(channel: DeclaringChannel, topology: Topology) -> None:
+    """Puts back what was deleted meanwhile, and changes nothing else.
+
+    What is expected of others is left out: to bind to it or to publish to it shows that it is gone.
+    """
+    declare(channel, replace(topology, expected_exchanges=()))
+
+
 def queue_arguments(queue: Queue) -> dict[str, str | int]:
     """The ``x-`` arguments of ``queue``.
 
@@ -64,7 +76,12 @@ def queue_arguments(queue: Queue) -> dict[str, str | int]:
     return arguments
 
 
-def consumer_arguments(topology: Topology) -> dict[str, int] | None:
-    """The ``x-`` arguments of each consumer of ``topology``; None where nothing differs."""
-    priority = topology.consumer_priority
+def consumer_arguments(topology: Topology, generation: int) -> dict[str, int] | None:
+    """The ``x-`` arguments of each consumer of ``topology``; None where nothing differs.
+
+    A later connection comes before an earlier one of the same bus: the broker may not know for
+    half a minute yet that the earlier one is dead, and would go on to give it every second message.
+    """
+    later = min(generation - 1, _GENERATIONS - 1)
+    priority = topology.consumer_priority * _GENERATIONS + later
     return {"x-priority": priority} if priority else None

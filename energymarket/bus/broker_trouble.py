@@ -14,6 +14,7 @@ NOT_FOUND: Final = 404
 LOCKED: Final = 405
 PRECONDITION_FAILED: Final = 406
 NOT_ALLOWED: Final = 530
+INTERNAL_ERROR: Final = 541
 
 
 class Trouble(NamedTuple):
@@ -45,6 +46,7 @@ _SENTENCES: Final = {
         "ENERGYMARKET_AMQP_URL. Trying again",
         lasting=True,
     ),
+    INTERNAL_ERROR: Trouble("the broker failed, its log says over what; trying again"),
 }
 _UNREACHABLE: Final = Trouble("the broker is not there; trying again")
 

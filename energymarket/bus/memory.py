@@ -82,11 +82,12 @@ class MemoryBus:
         }
         content = Content(delivery.body)
         dead = Stored(content, DEAD, delivery.routing_key, persistent=True, headers=headers)
+        kind = type(delivery.message).__name__ if delivery.message is not None else ""
         with self._broker.lock:
             if not self._is_current(delivery):
                 return
             self.counters.dead_lettered += 1
-            self._settle((delivery,), give_back=not self._deliver(dead, mandatory_kind=None))
+            self._settle((delivery,), give_back=not self._deliver(dead, mandatory_kind=kind))
 
     def wake(self) -> None:
         self._channel.inbox.wake()

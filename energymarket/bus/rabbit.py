@@ -23,18 +23,31 @@ from pika.adapters.select_connection import IOLoop  # type: ignore[import-untype
 from energymarket.backoff import Backoff
 from energymarket.bus.amqp_session import Session, Stamp
 from energymarket.bus.amqp_tags import Batch
-from energymarket.bus.amqp_topology import MAX_PREFETCH, consumer_arguments, declare
-from energymarket.bus.broker_trouble import ACCESS_REFUSED, NOT_ALLOWED, NOT_FOUND, Retries, facts
+from energymarket.bus.amqp_topology import (
+    MAX_PREFETCH,
+    consumer_arguments,
+    declare,
+    declare_again,
+)
+from energymarket.bus.broker_trouble import (
+    ACCESS_REFUSED,
+    INTERNAL_ERROR,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    Retries,
+    facts,
+)
 from energymarket.bus.counters import BusCounters
 from energymarket.bus.inbox import Inbox
 from energymarket.bus.port import Connected, Disconnected, Returned, TopologyMaker
+from energymarket.bus.pulse import Finding, Pulse
 from energymarket.bus.rabbit_options import RabbitOptions
 from energymarket.bus.threaded import Arrivals, ThreadedBus
 from energymarket.clock import Clock, SystemClock
 from energymarket.errors import BusError
 from energymarket.settings import without_password
 from energymarket.telemetry import Log
-from energymarket.topology import Topology
+from energymarket.topology import DEAD, Topology
 
 _CODES: Final[dict[type, int]] = {
     exceptions.ProbableAuthenticationError: ACCESS_REFUSED,
@@ -92,6 +105,8 @@ class _Link:
         self._maker: TopologyMaker = Topology
         self._connection: _Connection | None = None
         self._session: Session | None = None
+        self._in_place: tuple[Any, Topology] = None, Topology()
+        self._unserved = ""  # the queue that it failed over
         self._work: deque[Batch] = deque()
         self._scheduled = False
         self._stopping = False
@@ -128,14 +143,52 @@ class _Link:
     def _connect(self) -> None:
         self._connection = connection = _Connection(
             self._parameters,
-            on_open_callback=self._open_channel,
+            on_open_callback=self._on_open,
             on_open_error_callback=self._on_end,
             on_close_callback=self._on_end,
             custom_ioloop=self._loop,
         )
-        retries = self._retries
-        connection.add_on_connection_blocked_callback(lambda _, f: retries.blocked(f.method.reason))
-        connection.add_on_connection_unblocked_callback(lambda _, __: retries.unblocked())
+        connection.pulse = Pulse()
+        connection.add_on_connection_blocked_callback(self._on_blocked)
+        connection.add_on_connection_unblocked_callback(self._on_unblocked)
+
+    def _on_open(self, connection: _Connection) -> None:
+        self._loop.call_later(self._options.beat_s, partial(self._beat, connection))
+        self._open_channel(connection)
+
+    def _beat(self, connection: _Connection) -> None:
+        """Looks whether the broker is still there, and asks it where that cannot be seen."""
+        if connection is not self._connection or not connection.is_open:
+            return
+        finding = connection.pulse.beat(connection.bytes_received)
+        if finding is Finding.GIVE_UP:
+            connection.abort(connection.pulse.why)
+            return
+        if finding is Finding.ASK:
+            self._ask(connection.pulse)
+        self._loop.call_later(self._options.beat_s, partial(self._beat, connection))
+
+    def _ask(self, pulse: Pulse) -> None:
+        """Declares all that is ours again: what was deleted is back, and the broker has to answer.
+
+        Nobody else would notice that an exchange or a binding is gone which this process only
+        reads from. Whatever is missing and not ours closes the channel, which is noticed.
+        """
+        channel, topology = self._in_place
+        if self._session is None or not channel.is_open:
+            pulse.answered()
+            return
+        declare_again(channel, topology)
+        prefetch = _prefetch(topology)
+        channel.basic_qos(prefetch_count=prefetch, callback=lambda _: pulse.answered())
+
+    def _on_blocked(self, connection: _Connection, frame: Any) -> None:
+        connection.pulse.blocked()
+        self._retries.blocked(frame.method.reason)
+
+    def _on_unblocked(self, connection: _Connection, _frame: Any) -> None:
+        connection.pulse.unblocked()
+        self._retries.unblocked()
 
     def _on_end(self, connection: _Connection, error: Exception) -> None:
         """The connection could not be made, broke, or is closed."""
@@ -143,6 +196,8 @@ class _Link:
             return
         self._connection = None
         code, reason = facts(error, _CODES)
+        if code == INTERNAL_ERROR or connection.pulse.why:
+            self._unserved = connection.pulse.unserved
         self._end_session(reason)
         if self._stopping:
             self._loop.stop()
@@ -200,13 +255,20 @@ class _Link:
         if not channel.is_open:
             return
         channel.add_on_cancel_callback(self._on_cancelled)
-        channel.add_on_return_callback(self._on_return)
         if self._options.confirms:
             channel.confirm_delivery(self._on_confirm)
+        self._delete_unserved(channel, topology)
         declare(channel, topology)
         ready = partial(self._on_ready, channel, topology)
-        prefetch = min(topology.prefetch, MAX_PREFETCH)
-        channel.basic_qos(prefetch_count=prefetch, callback=ready)
+        channel.basic_qos(prefetch_count=_prefetch(topology), callback=ready)
+
+    def _delete_unserved(self, channel: Any, topology: Topology) -> None:
+        """A quorum queue whose broker died as it was made may never find a leader again: it is
+        there, and whoever wants to consume it is thrown out. Only making it anew helps."""
+        name, self._unserved = self._unserved, ""
+        if any(queue.name == name and queue.said_again for queue in topology.queues):
+            self._log.warning("the broker cannot serve a queue; making it anew", queue=name)
+            channel.queue_delete(name)
 
     def _on_ready(self, channel: Any, topology: Topology, _frame: Any) -> None:
         self.generation += 1
@@ -220,14 +282,23 @@ class _Link:
             confirms=self._options.confirms,
         )
         self._session = session
+        self._in_place = channel, topology
+        channel.add_on_return_callback(partial(self._on_return, topology))
         self.inbox.put(Connected(self.generation, topology))
+        pulse = channel.connection.pulse
+        pulse.consume(topology.consumes)
         done_with = {queue.name for queue in topology.queues if queue.acknowledged_on_delivery}
-        arguments = consumer_arguments(topology)
+        arguments = consumer_arguments(topology, self.generation)
         for queue in topology.consumes:
             done = queue in done_with
             on_message = partial(self._on_message, session, queue, done)
             channel.basic_consume(
-                queue, on_message, auto_ack=done, consumer_tag=queue, arguments=arguments
+                queue,
+                on_message,
+                auto_ack=done,
+                consumer_tag=queue,
+                arguments=arguments,
+                callback=lambda frame: pulse.serves(frame.method.consumer_tag),
             )
 
     def _on_channel_closed(self, _channel: Any, error: Exception) -> None:
@@ -263,9 +334,15 @@ class _Link:
         exchange, key = method.exchange, method.routing_key
         self.inbox.put((session.generation, queue, exchange, key, method.redelivered, tag, body))
 
-    def _on_return(self, _channel: Any, method: Any, properties: Any, _body: bytes) -> None:
+    def _on_return(
+        self, topology: Topology, _channel: Any, method: Any, properties: Any, _body: bytes
+    ) -> None:
         self.counters.returned += 1
         self.inbox.put(Returned(method.exchange, method.routing_key, properties.type or ""))
+        if method.exchange == DEAD and any(b.exchange == DEAD for b in topology.bindings):
+            # Its queue is ours, and gone. The confirm that follows would acknowledge the original.
+            self._log.warning("a dead letter found no queue; declaring it again")
+            self._hang_up("the queue of dead letters was deleted")
 
     def _on_confirm(self, frame: Any) -> None:
         session, method = self._session, frame.method
@@ -311,6 +388,7 @@ class _Connection(pika.SelectConnection):  # type: ignore[misc]  # untyped base
     were renamed, nothing here would be called and the frames would go out as they always did.
     """
 
+    pulse: Pulse
     _held: list[bytes] | None = None
     _held_bytes = 0
 
@@ -344,12 +422,17 @@ class _Connection(pika.SelectConnection):  # type: ignore[misc]  # untyped base
             self._held_bytes = 0
 
 
+def _prefetch(topology: Topology) -> int:
+    return min(topology.prefetch, MAX_PREFETCH)
+
+
 def _parameters(url: str, name: str, app_id: str, options: RabbitOptions) -> Any:
     try:
         parameters = pika.URLParameters(url)
     except (ValueError, TypeError) as error:
         raise BusError(f"{without_password(url)} is not an AMQP URL; see pika's URLs") from error
-    parameters.heartbeat = options.heartbeat_s
+    if parameters.heartbeat is None:  # what the URL says of it stands
+        parameters.heartbeat = options.heartbeat_s
     parameters.blocked_connection_timeout = options.blocked_timeout_s
     parameters.socket_timeout = options.connect_timeout_s
     parameters.stack_timeout = options.connect_timeout_s

@@ -184,6 +184,6 @@ def _dead(delivery: Delivery, reason: str) -> Outgoing:
         kind,
         delivery.body,
         persistent=True,
-        mandatory=False,
+        mandatory=True,  # a dead letter that no queue takes is to be noticed
         headers=headers,
     )

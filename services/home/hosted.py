@@ -27,7 +27,8 @@ class Hosted(Protocol):
         """The profile of a home that is alone."""
 
     def set_stocks(self, homes: Sequence[int], stock_wh: Sequence[int]) -> None:
-        """Takes in what the market says that these homes have in stock."""
+        """Takes in what the market says that these homes have in stock; others than ours are left
+        out."""
 
     def orders(self, opened: TickOpened) -> tuple[OrderRows, OrderRows]:
         """The offers and the requests of the open tick; each home is in one of them."""
@@ -47,8 +48,7 @@ class FewHomes:
 
     def __init__(self, kind: str, welcome: Welcome, choice: PolicyChoice) -> None:
         self._profiles = [profile_of(kind, welcome.seed, home, choice) for home in welcome.home]
-        self.stock_wh: dict[int, int] = {}
-        self.set_stocks(welcome.home, welcome.stock_wh)
+        self.stock_wh = dict(zip(welcome.home, welcome.stock_wh, strict=True))
 
     @property
     def home_ids(self) -> Sequence[int]:
@@ -59,7 +59,9 @@ class FewHomes:
         return self._profiles[0] if len(self._profiles) == 1 else None
 
     def set_stocks(self, homes: Sequence[int], stock_wh: Sequence[int]) -> None:
-        self.stock_wh.update(zip(homes, stock_wh, strict=True))
+        for home, stock in zip(homes, stock_wh, strict=True):
+            if home in self.stock_wh:
+                self.stock_wh[home] = stock
 
     def orders(self, opened: TickOpened) -> tuple[OrderRows, OrderRows]:
         intents = [

@@ -66,6 +66,7 @@ class HomeService:
         self._welcome: Welcome | None = None
         self.hosted: Hosted | None = None
         """The homes of this process; none before it was welcomed."""
+        self._stock_tick = 0  # the stocks are those after this tick
         self._settled_tick = 0
         self._opened: TickOpened | None = None
         self._sent: list[Publication] = []
@@ -137,7 +138,9 @@ class HomeService:
             self._opened, self._sent_for = None, (0, 0)
         self._welcome = welcome
         self.hosted.set_stocks(welcome.home, welcome.stock_wh)
-        # A joiner has no receipt of a tick that was open before it came.
+        self._stock_tick = welcome.settled_tick
+        # A joiner waits for no receipt of a tick that was open before it came. One comes if another
+        # process had ordered for its homes, and then it changes their stocks.
         self._settled_tick = max(welcome.settled_tick, welcome.first_tick - 1)
         self._join = _Repeat()
         if welcome.opened:
@@ -158,11 +161,12 @@ class HomeService:
             or self.hosted is None
             or receipts.run != self._welcome.run
             or receipts.fleet != self._fleet
-            or receipts.tick <= self._settled_tick
+            or receipts.tick <= self._stock_tick
         ):
             return
         self.hosted.set_stocks(receipts.home, receipts.stock_wh)
-        self._settled_tick = receipts.tick
+        self._stock_tick = receipts.tick
+        self._settled_tick = max(self._settled_tick, receipts.tick)
         report_receipts(self._log, receipts, self.hosted.only_profile)
 
     def _on_refused(self, refused: Refused) -> None:
@@ -173,10 +177,13 @@ class HomeService:
         elif refused.reason in _REFUSALS_THAT_END_MEMBERSHIP:
             self._log.warning("membership lost; joining again", why=refused.detail)
             self._join_anew()
-        elif refused.reason == "stock_mismatch" and self.hosted:
-            # The refusal carries the true stocks: mend ours and order anew.
-            self.hosted.set_stocks(refused.home, refused.stock_wh)
-            self._sent_for = (0, 0)
+        elif refused.reason == "stock_mismatch":
+            # The refusal carries the true stocks: mend ours and order anew. After the receipt of
+            # its tick it is of the past.
+            if self.hosted and refused.tick > self._stock_tick:
+                self.hosted.set_stocks(refused.home, refused.stock_wh)
+                self._stock_tick = refused.tick - 1
+                self._sent_for = (0, 0)
         else:
             self._log.error(
                 "order refused", tick=refused.tick, reason=refused.reason, why=refused.detail

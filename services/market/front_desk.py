@@ -169,7 +169,7 @@ class FrontDesk:
         if orders.run != books.world.run:
             self._refuse(delivery, orders.fleet, orders.tick, _WRONG_RUN)
             return
-        fleet = books.membership.by_key(orders.fleet)
+        fleet = books.membership.sender(orders.fleet, orders.tick)
         if fleet is None:
             self._refuse(delivery, orders.fleet, orders.tick, _UNKNOWN_FLEET)
         elif not self._authentic(orders.fleet, orders.secret):

@@ -34,6 +34,30 @@ class Lock(Protocol):
     def sign_of_life(self) -> int: ...
 
 
+class EpochWatch:
+    """Looks once a second whether the epoch is still ours, and so first of all after a sleep.
+
+    A market that was superseded would find out when it next writes. But until then it would take
+    from the shared queue what the other one waits for, and answer with old news.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._look_at = 0.0
+
+    def look(self, now: float) -> bool:
+        """To be called before anything is said to anybody; True when it was time to look.
+
+        Raises ``EpochLost``.
+        """
+        if now < self._look_at:
+            return False
+        self._look_at = now + RENEW_S
+        with suppress(LedgerUnavailable):  # then nothing can be settled, and nothing is lost
+            self._ledger.check_epoch()
+        return True
+
+
 class Leadership:
     """The right to settle on a ledger: had by one market at a time, asked for by the others."""
 
@@ -43,7 +67,7 @@ class Leadership:
         """``takeover_s`` without a sign of life end another's right though it lives; 0: never."""
         self._ledger, self._lock, self._clock, self._log = ledger, lock, clock, log
         self._takeover_s = takeover_s
-        self._renew_at = 0.0
+        self._watch = EpochWatch(ledger)
         self._sign = lock.sign_of_life()
         self._silent_s = 0.0
         self._looked_at = clock.monotonic()
@@ -68,22 +92,15 @@ class Leadership:
             self._lock.take(self._ledger.raise_epoch(self._clock.now()))
         finally:
             self._lock.end_election()
-        self._renew_at = 0.0
+        self._watch = EpochWatch(self._ledger)
         return True
 
     def renew(self, now: float) -> None:
-        """The market that settles calls this on each turn, before it says anything to anybody.
-
-        Once a second, and so first of all after a sleep however long, it looks whether the epoch is
-        still its own. Raises ``EpochLost``.
-        """
-        if now < self._renew_at:
-            return
-        self._renew_at = now + RENEW_S
-        with suppress(LedgerUnavailable):  # then nothing can be settled, and nothing is lost
-            self._ledger.check_epoch()
-        with suppress(OSError):  # a disk in trouble: the ledger's own errors tell of it
-            self._lock.show_life()
+        """The market that settles calls this on each turn; see ``EpochWatch``. Raises
+        ``EpochLost``."""
+        if self._watch.look(now):
+            with suppress(OSError):  # a disk in trouble: the ledger's own errors tell of it
+                self._lock.show_life()
 
     def give_up(self) -> None:
         """Lets another settle."""

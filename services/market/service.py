@@ -45,7 +45,7 @@ class MarketService:
         max_orders_in_flight: int = 20_000,
         end_when_done: bool = False,
         checkpoint: Checkpoint = pass_by,
-        renew: Callable[[float], None] = unchallenged,
+        renew: Callable[[float], object] = unchallenged,
         metrics: MarketMetrics | None = None,
     ) -> None:
         """``end_when_done`` finishes the service after the last tick; else it keeps answering.
@@ -147,8 +147,8 @@ class MarketService:
         To be run as a command, on the market's thread. Raises ``LedgerUnavailable``.
         """
         tick = self._floor.coming_tick
-        if self.books.ledger.opening(tick):
-            tick += 1  # a predecessor has announced how that one opens
+        if self._floor.open_tick is None and self.books.ledger.opening(tick):
+            tick += 1  # a predecessor has fixed how that one opens, and may have announced it
         return self.books.add_event(start, tick), tick
 
     @property

@@ -189,14 +189,16 @@ class TickCycle:
     def _opening(
         self, temperature_mdeg: int, starts: Sequence[EventStart], missing: set[str]
     ) -> Opening:
-        """How the tick opens. What a clock decided is stored before anyone hears of it and stands
-        after a restart, for homes may have acted on it."""
+        """How the tick opens. Where a clock may decide it, it is stored before anyone hears of it
+        and stands after a restart, for homes may have acted on it: a market that takes over could
+        miss its own deadline for an input that this one had, as well as the other way round."""
         bits = DEGRADED_WEATHER * ("weather" in missing) | (
             DEGRADED_EXTERNAL * ("external" in missing)
         )
         opening = self._books.opening(temperature_mdeg, starts, bits)
-        if bits:
+        if self._tempo.deadline_s:
             self._books.ledger.save_opening(opening)
+        if bits:
             self._log.warning(f"tick {opening.tick} opens without {degraded(bits)}")
             for name in missing:
                 self._metrics.degraded.labels(name).inc()
@@ -207,7 +209,9 @@ class TickCycle:
         self._end_lapsed_leases(now)
         fleets = self._books.membership.roster(opening.tick)
         roster = self._books.roster(fleets)
-        present = self._floor.presence.awaited(fleets)
+        # Who left during this tick, before a predecessor died, may have ordered, or never will.
+        here = [fleet for fleet in fleets if fleet.left_tick is None]
+        present = self._floor.presence.awaited(here)
         awaited = (
             roster.home
             if len(present) == len(fleets)

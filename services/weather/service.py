@@ -7,6 +7,7 @@ service may be killed, moved or started late, and writes the same temperatures a
 from __future__ import annotations
 
 import math
+import random
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,9 @@ class WeatherService:
         clock: Clock,
         log: Log,
         new_key: Callable[[], str] = lambda: secrets.token_hex(8),
+        luck: Callable[[], float] = random.random,
     ) -> None:
+        """``luck`` draws from 0 to 1, only for how long to wait after a failure."""
         self._bus = bus
         self._store = store
         self._climate = climate
@@ -67,7 +70,7 @@ class WeatherService:
         self._told: tuple[str, int] | None = None  # run and tick of the last line
         self._written: _Written | None = None
         self._failures = 0
-        self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
+        self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, luck)
         self._retry_at_s = 0.0
 
     @property

@@ -109,9 +109,9 @@ class RabbitWorld:
         self._names.append(f"{what}.{uuid.uuid4().hex[:8]}")
         return self._names[-1]
 
-    def bus(self, options: RabbitOptions | None = None) -> RabbitBus:
+    def bus(self, options: RabbitOptions | None = None, *, query: str = "") -> RabbitBus:
         wire = TcpProxy(self.server.port)
-        url = self.server.url.replace(str(self.server.port), str(wire.port))
+        url = self.server.url.replace(str(self.server.port), str(wire.port)) + query
         bus = RabbitBus(
             url=url,
             name="contract",

@@ -105,7 +105,13 @@ def test_readers_of_one_priority_take_turns(world: World, queue_kind: QueueKind)
     assert all(shares)
 
 
-def test_only_a_priority_that_was_asked_for_is_told_to_the_broker() -> None:
-    assert consumer_arguments(Topology()) is None
-    assert consumer_arguments(market_topology(1_000)) is None
-    assert consumer_arguments(market_topology(1_000, consumer_priority=4)) == {"x-priority": 4}
+def test_a_later_connection_of_a_market_comes_first_and_a_later_market_before_both() -> None:
+    def told(epoch: int, generation: int) -> int:
+        topology = market_topology(1_000, consumer_priority=epoch)
+        return (consumer_arguments(topology, generation) or {"x-priority": 0})["x-priority"]
+
+    ranks = [told(0, 1), told(0, 2), told(1, 1), told(1, 999), told(1, 5_000), told(2, 1)]
+    assert ranks == sorted(ranks)
+    assert len(set(ranks)) == len(ranks)
+    assert told(7, 50_000) < told(8, 1)
+    assert consumer_arguments(Topology(), 1) is None

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from energymarket.bus.port import Delivery, Publication
 from energymarket.bus.rabbit import RabbitBus
 from energymarket.bus.rabbit_options import RabbitOptions
+from energymarket.codec import encode
 from energymarket.errors import BusError
 from energymarket.topology import (
     DEAD,
@@ -139,6 +141,39 @@ def test_a_broker_that_hangs_is_given_up_after_the_heartbeat(world: RabbitWorld)
     world.wire(bus).release()
 
     connected(bus)
+
+
+def test_a_heartbeat_that_the_url_asks_for_stands(
+    world: RabbitWorld, rabbit_server: RabbitServer
+) -> None:
+    opened(world.bus(RabbitOptions(heartbeat_s=600), query="?heartbeat=457"), Topology())
+
+    assert "457" in rabbit_server.ctl("list_connections", "timeout").split()
+
+
+def test_a_queue_that_the_broker_cannot_serve_is_made_anew(
+    world: RabbitWorld, rabbit_server: RabbitServer
+) -> None:
+    """As after a broker that was killed while it made the queue: no leader, and no consumer."""
+    topology = box(world)
+    queue = replace(topology.queues[0], said_again=True)
+    bus = world.bus(QUICK)
+    opened(bus, replace(topology, queues=(queue,)))
+    world.go_away()
+    disconnected(bus)
+    rabbit_server.ctl("eval", f"ra:stop_server(quorum_queues, {{'{VHOST}_{queue.name}', node()}}).")
+
+    world.come_back()
+
+    eventually(lambda: said_last(world, "making it anew", "connected"), "it is made anew")
+    world.publish_raw(topology.exchanges[0].name, "", encode(numbered(1)))
+    assert numbers(after_a_cut(bus, 1)) == [1]
+
+
+def said_last(world: RabbitWorld, *texts: str) -> bool:
+    """Whether the last lines of the log say ``texts``."""
+    lines = world.recorded.lines[-len(texts) :]
+    return all(text in line["event"] for text, line in zip(texts, lines, strict=False))
 
 
 def test_close_does_not_wait_for_a_broker_that_hangs(world: RabbitWorld) -> None:

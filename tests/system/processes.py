@@ -23,11 +23,14 @@ Found = TypeVar("Found")
 class ServiceProcess:
     """One ``python -m services.<name>``; its log goes to a file."""
 
-    def __init__(self, name: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, environment: Mapping[str, str], log: Path, *, module: str = ""
+    ) -> None:
+        """``module`` stands in for ``services.<name>``."""
         self.name, self.log = name, log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{name}"],
+                [sys.executable, "-m", module or f"services.{name}"],
                 env={"PATH": os.environ["PATH"], "PYTHONPATH": os.getcwd(), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -80,6 +83,7 @@ class System:
         self.url = f"http://127.0.0.1:{self.port}"
         self.ledger = folder / "ledger.db"
         self.processes: list[ServiceProcess] = []
+        self.modules: dict[str, str] = {}  # what stands in for ``services.<name>``
         self._client = httpx.Client(base_url=self.url, timeout=5)
 
     def start(self, name: str, **settings: object) -> ServiceProcess:
@@ -96,7 +100,7 @@ class System:
         chosen |= {key.upper(): value for key, value in settings.items()}
         environment = {f"ENERGYMARKET_{key}": str(value) for key, value in chosen.items()}
         log = self.folder / f"{name}-{len(self.processes)}.log"
-        process = ServiceProcess(name, environment, log)
+        process = ServiceProcess(name, environment, log, module=self.modules.get(name, ""))
         self.processes.append(process)
         return process
 

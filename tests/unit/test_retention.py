@@ -51,10 +51,10 @@ def test_a_bounded_history_ends_in_the_hash_of_an_unbounded_one(tmp_path: Path) 
 
 def test_ticks_beyond_the_bound_are_trimmed_and_those_within_are_kept(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.db"
-    run_on(ledger, 300, Retention(ticks=KEPT))
+    run_on(ledger, 302, Retention(ticks=KEPT))  # a snapshot at 300, and time to trim up to one
     ticks = [row[0] for row in query(ledger, "SELECT tick FROM ticks ORDER BY tick")]
-    assert ticks[-1] == 300
-    assert ticks == list(range(ticks[0], 301))
+    assert ticks == list(range(ticks[0], 303))
+    assert query(ledger, "SELECT min(tick) FROM snapshots") == [(ticks[0] - 1,)]
     assert KEPT <= len(ticks) <= KEPT + KEPT // 8 + 1
     assert query(ledger, "SELECT count(*) FROM snapshots")[0][0] <= 10
     ended = "SELECT count(*) FROM events WHERE start_tick + ttl_ticks < ?"

@@ -45,17 +45,21 @@ def settled(
 
 
 @GENERATED_TICKS
-@given(rows=homes(), credit=st.sampled_from([UNLIMITED, CreditRule(0), CreditRule(10**11)]))
+@given(
+    rows=homes(),
+    credit=st.sampled_from([UNLIMITED, CreditRule(0), CreditRule(10**11)]),
+    price=st.integers(1, 10**7),
+)
 def test_energy_and_money_are_conserved_in_every_generated_tick(
-    rows: list[Home], credit: CreditRule
+    rows: list[Home], credit: CreditRule, price: int
 ) -> None:
     """I1, I2: every residual is 0 and no term is below zero."""
     roster, orders = columns(rows)
-    outcome = settle(roster, orders, price_neur_per_wh=PRICE, seed=7, tick=3, credit=credit)
-    tick = settled_tick(Opening(3, PRICE, 20_000, 0, ()), roster, orders, outcome, (PRICE, []))
+    outcome = settle(roster, orders, price_neur_per_wh=price, seed=7, tick=3, credit=credit)
+    tick = settled_tick(Opening(3, price, 20_000, 0, ()), roster, orders, outcome, (price, []))
     assert audit.residuals(roster, tick) == audit.Residuals()
     paid = sum(outcome.balance_neur) - sum(roster.balance_neur)
-    assert paid == PRICE * (sum(outcome.sold_wh) - sum(outcome.bought_wh))
+    assert paid == price * (sum(outcome.sold_wh) - sum(outcome.bought_wh))
 
 
 @GENERATED_TICKS

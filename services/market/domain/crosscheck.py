@@ -158,7 +158,7 @@ def _check_opening(opening: Opening, last: SettledTick | None) -> None:
         )
     else:
         possible = 0 < opening.tick <= head + 1
-    if not possible or not 0 < opening.degraded <= DEGRADED_WEATHER | DEGRADED_EXTERNAL:
+    if not possible or not 0 <= opening.degraded <= DEGRADED_WEATHER | DEGRADED_EXTERNAL:
         raise LedgerFault(f"the stored opening of tick {opening.tick} is not how it can open")
 
 

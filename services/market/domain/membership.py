@@ -42,18 +42,17 @@ class Membership:
         self.forgotten: list[Fleet] = []
         """Fleets dropped from memory, for the ledger to drop them too; it empties the list."""
         self._holder: dict[int, Fleet] = {}
-        self._taken_until: dict[int, int] = {}
         for fleet in self._by_instance.values():
             if fleet.left_tick is None:
                 self._holder.update(dict.fromkeys(fleet.homes, fleet))
-            else:
-                for home in fleet.homes:
-                    until = self._taken_until.get(home, 0)
-                    self._taken_until[home] = max(until, fleet.left_tick)
         # Homes of fleets that left count too: such a fleet may come back and want them again.
         known = self._by_instance.values()
         self._highest = max((home for fleet in known for home in fleet.homes), default=0)
         self._free = [home for home in range(1, self._highest + 1) if home not in self._holder]
+        # A market that restarts opens a tick again whose roster has fleets that left during it.
+        self._taken_until: dict[int, int] = {}
+        for fleet in known:
+            self._keep_until_it_has_left(fleet)
 
     # ------------------------------------------------------------------------------ questions
 
@@ -61,6 +60,12 @@ class Membership:
         """The fleet of a connection, if it is a member."""
         fleet = self._by_key.get(key)
         return fleet if fleet and fleet.left_tick is None else None
+
+    def sender(self, key: str, tick: int) -> Fleet | None:
+        """The fleet that may order for ``tick`` under this key: a member, or one that has left and
+        was in that tick's roster still."""
+        fleet = self._by_key.get(key)
+        return fleet if fleet and (fleet.left_tick is None or fleet.takes_part(tick)) else None
 
     def holder(self, home: int) -> Fleet | None:
         """The fleet that holds a home now."""
@@ -87,7 +92,9 @@ class Membership:
         """Admits a fleet, or takes a known one back under its new key.
 
         An instance that comes back gets its homes again, unless another took them meanwhile; one
-        that comes back with another number of homes starts anew with them. Raises ``FleetsFull``.
+        that comes back with another number of homes starts anew with them. Nobody takes part in a
+        tick in whose roster one of its homes still is for the one that left it. Raises
+        ``FleetsFull``.
         """
         known = self._by_instance.get(instance)
         if known and known.left_tick is None:
@@ -99,9 +106,8 @@ class Membership:
         wanted = known.homes[:homes] if known else ()
         again = tuple(home for home in wanted if home not in self._holder)
         taken = self._take(homes, again)
-        # A market that was killed opens its last tick again, with those who left in it.
-        free_from = max((self._taken_until.get(home, 0) for home in taken), default=0)
-        return self._store(Fleet(instance, key, taken, first_tick=max(next_tick, free_from)))
+        first_tick = max(next_tick, *(self._taken_until.get(home, 0) for home in taken))
+        return self._store(Fleet(instance, key, taken, first_tick))
 
     def leave(self, key: str, next_tick: int) -> Fleet | None:
         """A fleet goes: out of the roster from ``next_tick`` on, its homes free at once."""
@@ -109,7 +115,9 @@ class Membership:
         if fleet is None:
             return None
         self._release(fleet)
-        return self._store(replace(fleet, left_tick=next_tick))
+        left = self._store(replace(fleet, left_tick=next_tick))
+        self._keep_until_it_has_left(left)
+        return left
 
     # ------------------------------------------------------------------------------- bookkeeping
 
@@ -128,6 +136,11 @@ class Membership:
         for home in fleet.homes:
             del self._holder[home]
             heapq.heappush(self._free, home)
+
+    def _keep_until_it_has_left(self, fleet: Fleet) -> None:
+        if fleet.left_tick is not None:
+            for home in fleet.homes:
+                self._taken_until[home] = max(fleet.left_tick, self._taken_until.get(home, 0))
 
     def _take(self, count: int, wanted: tuple[int, ...]) -> tuple[int, ...]:
         """``count`` home ids: the wanted ones, then the lowest free ones."""

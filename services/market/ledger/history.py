@@ -63,6 +63,15 @@ class History:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @classmethod
+    def of_file(cls, path: str) -> History:
+        """The history in a ledger's file, which is only read; a market may be writing it."""
+        return cls(Database(f"sqlite:///{path}", read_only=True))
+
+    def close(self) -> None:
+        """Gives all connections back."""
+        self._database.close()
+
     @contextmanager
     def inspection(self) -> Iterator[Inspection]:
         """A look at the whole ledger as of this moment."""
