@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import inspect as types
 
-from energymarket.column_arrays import parsed
+from energymarket.column_arrays import Numbers, column, parsed
 from energymarket.messages import AnyMessage, Message
+
+_READ_AT_ONCE_BYTES: Final = 128 * 1024
+"""In a larger body each column is read alone, while it is in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,9 @@ class _Column:
 
 
 @lru_cache(maxsize=32)
-def _reader(kind: type[Message]) -> tuple[msgspec.json.Decoder[Any], tuple[_Column, ...]]:
-    """Decodes a message of this kind with its columns left as text; and these columns."""
+def _reader(kind: type[Message]) -> tuple[msgspec.json.Decoder[Any], tuple[list[_Column], ...]]:
+    """Decodes a message of this kind with its columns left as text; and these columns, those that
+    are of one length together."""
     columns = []
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
     for field in msgspec.structs.fields(kind):
@@ -49,7 +53,10 @@ def _reader(kind: type[Message]) -> tuple[msgspec.json.Decoder[Any], tuple[_Colu
         tag=kind.__name__,
         tag_field="type",
     )
-    return msgspec.json.Decoder(unread), tuple(columns)
+    groups: dict[bool, list[_Column]] = {}
+    for each in columns:
+        groups.setdefault(each.name.startswith("gift_"), []).append(each)
+    return msgspec.json.Decoder(unread), tuple(groups.values())
 
 
 def _column(name: str, described: types.ListType, numbers: types.IntType) -> _Column:
@@ -62,16 +69,30 @@ def _column(name: str, described: types.ListType, numbers: types.IntType) -> _Co
 
 def decode(body: bytes, kind: type[Message]) -> AnyMessage | None:
     """The message of this kind in ``body``; None if it is none, or not one for this way."""
-    decoder, columns = _reader(kind)
+    decoder, groups = _reader(kind)
     try:
         unread = decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     values = msgspec.structs.asdict(unread)
-    for column in columns:
-        numbers = parsed(bytes(values[column.name]), column.low, column.high)
-        if numbers is None or len(numbers) > column.max_length:
+    if len(body) > _READ_AT_ONCE_BYTES:
+        groups = tuple([each] for group in groups for each in group)
+    for group in groups:
+        numbers = parsed([bytes(values[each.name]) for each in group])
+        if numbers is None or not _within_limits(numbers, group):
             return None
-        values[column.name] = numbers
+        values.update((each.name, column(row)) for each, row in zip(group, numbers, strict=True))
     message: AnyMessage = kind(**values)  # type: ignore[assignment]
     return message
+
+
+def _within_limits(numbers: Numbers, columns: list[_Column]) -> bool:
+    """Whether each row of numbers is what its column's type allows."""
+    length = numbers.shape[1]
+    if not length:
+        return True
+    extremes = zip(columns, numbers.min(axis=1).tolist(), numbers.max(axis=1).tolist(), strict=True)
+    return all(
+        each.low <= least and greatest <= each.high and length <= each.max_length
+        for each, least, greatest in extremes
+    )

@@ -24,7 +24,7 @@ from energymarket.columns import (
     total,
 )
 from energymarket.errors import MessageRefused
-from energymarket.messages import Message, Offers, Receipts, Requests, Welcome
+from energymarket.messages import MAX_MONEY_NEUR, Message, Offers, Receipts, Requests, Welcome
 from tests.contract.golden import EXAMPLES
 from tests.message_bodies import as_json, example
 
@@ -64,36 +64,33 @@ def test_a_stretch_holds_exactly_the_homes_that_were_asked_for(
 # ---------------------------------------------------------------------------- text to numbers
 
 
-@given(st.lists(BITS_64, max_size=30))
-def test_a_json_array_of_integers_is_read_as_it_is(numbers: list[int]) -> None:
-    text = json.dumps(numbers, separators=(",", ":")).encode()
-    column = parsed(text, -(2**63), 2**63 - 1)
-    assert column is not None
-    assert list(column) == numbers
+def _text(numbers: list[int]) -> bytes:
+    return json.dumps(numbers, separators=(",", ":")).encode()
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"[1.0]",
-        b"[1e3]",
-        b"[true]",
-        b'["1"]',
-        b"[null]",
-        b"[[1]]",
-        b"[ ]",
-        b"[ 1,2]",
-        b"7",
-        b'"[]"',
-    ],
-)
-def test_what_is_not_plainly_an_array_of_integers_is_left_to_the_other_way(text: bytes) -> None:
-    assert parsed(text, -(2**62), 2**62) is None
+@given(st.integers(1, 4), st.lists(BITS_64, max_size=30))
+def test_json_arrays_of_integers_are_read_as_they_are(times: int, numbers: list[int]) -> None:
+    rows = parsed([_text(numbers)] * times)
+    assert rows is not None
+    assert rows.tolist() == [numbers] * times
 
 
-@pytest.mark.parametrize("number", [-6, 6, 2**63, -(2**63) - 1, 10**30])
-def test_a_number_beyond_its_range_is_left_to_the_other_way(number: int) -> None:
-    assert parsed(f"[1,{number},2]".encode(), -5, 5) is None
+NOT_PLAIN = [b"[1.0]", b"[1e3]", b"[true]", b'["1"]', b"[null]", b"[[1]]", b"[ ]", b"[ 1]", b"7"]
+
+
+@pytest.mark.parametrize("text", [*NOT_PLAIN, b"[]", b"[1,2]"])
+def test_what_are_not_plainly_equal_arrays_of_integers_is_left_to_the_other_way(
+    text: bytes,
+) -> None:
+    for texts in ([text, b"[5]"], [b"[5]", text], [b"[5]", text, b"[5]"]):
+        assert parsed(texts) is None
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+def test_a_number_beyond_64_bits_is_beyond_every_limit_of_a_message(number: int) -> None:
+    rows = parsed([_text([number])])
+    assert rows is not None
+    assert abs(int(rows[0, 0])) > MAX_MONEY_NEUR
 
 
 # ------------------------------------------------------------------------------- long messages
@@ -204,9 +201,11 @@ def test_a_short_message_has_lists() -> None:
 def test_the_short_way_knows_the_ranges_of_every_column() -> None:
     """A column without both limits could not be checked."""
     for kind in codec._MADE_OF_COLUMNS:
-        _, columns = codec_arrays._reader(kind)
-        assert {each.name for each in columns} == {n for g in codec._GROUPS[kind] for n in g}
-        assert all(each.low < each.high and each.max_length for each in columns)
+        _, groups = codec_arrays._reader(kind)
+        assert tuple(tuple(each.name for each in group) for group in groups) == codec._GROUPS[kind]
+        for each in (each for group in groups for each in group):
+            assert -(2**63) < each.low < each.high < 2**63 - 1
+            assert each.max_length
 
 
 def test_what_is_no_part_of_a_message_cannot_be_sent() -> None:
