@@ -6,7 +6,7 @@ Few homes are computed one by one; many as arrays (``hosted_arrays``), with the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from energymarket.columns import many
 from energymarket.messages import TickOpened, Welcome
@@ -80,7 +80,12 @@ class FewHomes:
         )
 
 
+_NO_ROWS: Final = OrderRows([], [], [], [], [], [], [])
+
+
 def _rows(intents: list[Intent]) -> OrderRows:
+    if not intents:
+        return _NO_ROWS
     return OrderRows(
         home=[one.home for one in intents],
         policy=[int(one.policy) for one in intents],

@@ -36,6 +36,8 @@ class Gifts:
 
     def touching(self, homes: Sequence[int]) -> Gifts:
         """The gifts of which one of these ascending homes is giver or taker, each once."""
+        if not self.giver:
+            return self
         if is_long(homes) and is_long(self.giver) and homes:
             from services.market.domain import gift_arrays  # noqa: PLC0415 - see columns
 
@@ -45,12 +47,18 @@ class Gifts:
             return Gifts(
                 *(gift_arrays.taken(c, chosen) for c in (self.giver, self.taker, self.energy_wh))
             )
+        if len(homes) == 1:
+            given, received = _stretch(self.giver, homes[0]), _stretch(self.taker, homes[0])
+            if given.start == given.stop or received.start == received.stop:
+                one = received if given.start == given.stop else given
+                return Gifts(self.giver[one], self.taker[one], self.energy_wh[one])
         return self._at(sorted(set(self._positions(homes))))
 
     def _positions(self, homes: Iterable[int]) -> Iterable[int]:
         for column in (self.giver, self.taker):
             for home in homes:
-                yield from range(bisect_left(column, home), bisect_right(column, home))
+                stretch = _stretch(column, home)
+                yield from range(stretch.start, stretch.stop)
 
     def _at(self, positions: Sequence[int]) -> Gifts:
         if len(positions) == len(self.giver):
@@ -60,3 +68,11 @@ class Gifts:
             [self.taker[i] for i in positions],
             [self.energy_wh[i] for i in positions],
         )
+
+
+def _stretch(column: Sequence[int], home: int) -> slice:
+    """Where a home stands in an ascending column."""
+    first = bisect_left(column, home)
+    if first == len(column) or column[first] != home:
+        return slice(first, first)
+    return slice(first, bisect_right(column, home, first))

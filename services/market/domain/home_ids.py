@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
-from energymarket.columns import greatest, least
+from energymarket.columns import Rows, greatest, least, many
 
 
 def to_ranges(homes: Sequence[int]) -> str:
@@ -32,7 +32,8 @@ _MOST_NAMED: Final = 1_000
 
 def foreign_homes(homes: Sequence[int], own: Sequence[int]) -> tuple[int, ...]:
     """The ids among ``homes`` that are not in ``own``, which ascends; the lowest ones if many."""
-    dense = bool(own) and own[-1] - own[0] + 1 == len(own)
-    if homes and dense and own[0] <= least(homes) and greatest(homes) <= own[-1]:
+    dense = many(len(own)) and Rows(own).dense
+    if dense and homes and own[0] <= least(homes) and greatest(homes) <= own[-1]:
         return ()
-    return tuple(sorted(set(homes).difference(own)))[:_MOST_NAMED]
+    strangers = set(homes).difference(own)
+    return tuple(sorted(strangers))[:_MOST_NAMED] if strangers else ()
