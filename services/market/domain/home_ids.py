@@ -11,6 +11,8 @@ from energymarket.columns import Rows, greatest, least, many
 
 def to_ranges(homes: Sequence[int]) -> str:
     """Ascending home ids as text."""
+    if len(homes) > 1 and Rows(homes).dense:
+        return f"{homes[0]}-{homes[-1]}"
     parts = []
     for _, run in groupby(enumerate(homes), key=lambda pair: pair[1] - pair[0]):
         ids = [home for _, home in run]
