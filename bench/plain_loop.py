@@ -67,7 +67,7 @@ class PlainLoop:
             seed=seed,
             tick=tick,
         )
-        self._stock_wh, self._balance_neur = outcome.stock_wh, outcome.balance_neur
+        self._stock_wh, self._balance_neur = [*outcome.stock_wh], [*outcome.balance_neur]
         self.price_neur_per_wh, _ = next_price(
             self._model,
             MarketOutcome(

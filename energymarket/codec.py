@@ -1,4 +1,9 @@
-"""Messages to bytes and back. What is not exactly a message is refused with a reason."""
+"""Messages to bytes and back. What is not exactly a message is refused with a reason.
+
+A long body of columns takes a shorter way (``codec_arrays``): its columns become arrays without an
+object per number. What that way does not know is decoded as every other body, so both ways take
+and refuse the same.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from energymarket.columns import is_long
 from energymarket.errors import MessageRefused
 from energymarket.messages import MESSAGE_TYPES, AnyMessage, Message
 
@@ -15,7 +21,18 @@ MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 
 CONTENT_TYPE: Final = "application/json"
 
-_encoder = msgspec.json.Encoder()
+LONG_BODY_BYTES: Final = 16 * 1024
+"""From so many bytes on the shorter way is the quicker one, measured: some 300 homes."""
+
+
+def _numbers(column: Any) -> list[int]:
+    """What msgspec asks for a value that it does not know: a long column as a list."""
+    if not is_long(column):
+        raise TypeError(f"{type(column).__name__} is no part of a message")
+    return column.tolist()
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_numbers)
 _decoder: msgspec.json.Decoder[AnyMessage] = msgspec.json.Decoder(AnyMessage)
 
 
@@ -34,6 +51,7 @@ def _column_groups(message_type: type[Message]) -> tuple[tuple[str, ...], ...]:
 
 
 _GROUPS = {message_type: _column_groups(message_type) for message_type in MESSAGE_TYPES}
+_MADE_OF_COLUMNS = {message_type for message_type, groups in _GROUPS.items() if groups}
 
 
 def _plain(message_type: type[Message]) -> tuple[bytes, int]:
@@ -67,6 +85,8 @@ def decode(body: bytes) -> AnyMessage:
     """
     if len(body) > MAX_BODY_BYTES:
         raise MessageRefused("oversized", _oversized(len(body)))
+    if len(body) >= LONG_BODY_BYTES and (found := _with_long_columns(body)) is not None:
+        return found
     try:
         message = _decoder.decode(body)
         kind = type(message)
@@ -75,14 +95,35 @@ def decode(body: bytes) -> AnyMessage:
             _refuse_repeated_names(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MessageRefused("malformed", f"not a message of this system: {error}") from error
-    for group in _GROUPS[kind]:
-        lengths = {len(getattr(message, name)) for name in group}
-        if len(lengths) != 1:
-            raise MessageRefused(
-                "malformed",
-                f"columns of {kind.__name__} differ in length: {', '.join(group)}",
-            )
+    group = _uneven(message)
+    if group:
+        raise MessageRefused(
+            "malformed", f"columns of {kind.__name__} differ in length: {', '.join(group)}"
+        )
     return message
+
+
+def _with_long_columns(body: bytes) -> AnyMessage | None:
+    """The message in a long body that begins as our own encoder's do and gives no field twice."""
+    for kind, (beginning, colons) in _PLAIN.items():
+        if not body.startswith(beginning):
+            continue
+        if kind not in _MADE_OF_COLUMNS or body.count(b":") != colons:
+            return None
+        from energymarket import codec_arrays  # noqa: PLC0415 - see columns
+
+        message = codec_arrays.decode(body, kind)
+        whole = message is not None and _uneven(message) is None
+        return message if whole else None
+    return None
+
+
+def _uneven(message: AnyMessage) -> tuple[str, ...] | None:
+    """The columns of a message that should be of one length and are not."""
+    for group in _GROUPS[type(message)]:
+        if len({len(getattr(message, name)) for name in group}) != 1:
+            return group
+    return None
 
 
 def _oversized(size_bytes: int) -> str:

@@ -2,12 +2,14 @@
 
 An event is named in the past tense (``TickOpened``), a demand in the imperative (``Join``). The
 homes of one process, a *fleet*, travel as columns: ``home[i]``, ``amount_wh[i]``, … belong
-together, and all columns of a message have the same length. ``codec`` turns messages into JSON and
-back and enforces the limits stated here.
+together, and all columns of a message have the same length. A column is a list or, if
+it is long, an ``array`` (``columns``). ``codec`` turns messages into JSON and back and enforces the
+limits stated here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -37,12 +39,12 @@ Key = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$(?!\n)")]
 Text = Annotated[str, Meta(max_length=500)]
 
-HomeColumn = Annotated[list[HomeId], Meta(max_length=MAX_HOMES_PER_FLEET)]
-EnergyColumn = Annotated[list[EnergyWh], Meta(max_length=MAX_HOMES_PER_FLEET)]
-OutcomeColumn = Annotated[list[OutcomeWh], Meta(max_length=MAX_HOMES_PER_FLEET)]
-SignedOutcomeColumn = Annotated[list[SignedOutcomeWh], Meta(max_length=MAX_HOMES_PER_FLEET)]
-MoneyColumn = Annotated[list[MoneyNeur], Meta(max_length=MAX_HOMES_PER_FLEET)]
-PolicyColumn = Annotated[list[PolicyId], Meta(max_length=MAX_HOMES_PER_FLEET)]
+HomeColumn = Annotated[Sequence[HomeId], Meta(max_length=MAX_HOMES_PER_FLEET)]
+EnergyColumn = Annotated[Sequence[EnergyWh], Meta(max_length=MAX_HOMES_PER_FLEET)]
+OutcomeColumn = Annotated[Sequence[OutcomeWh], Meta(max_length=MAX_HOMES_PER_FLEET)]
+SignedOutcomeColumn = Annotated[Sequence[SignedOutcomeWh], Meta(max_length=MAX_HOMES_PER_FLEET)]
+MoneyColumn = Annotated[Sequence[MoneyNeur], Meta(max_length=MAX_HOMES_PER_FLEET)]
+PolicyColumn = Annotated[Sequence[PolicyId], Meta(max_length=MAX_HOMES_PER_FLEET)]
 
 
 class Message(
@@ -207,7 +209,7 @@ class Receipts(Message, frozen=True, kw_only=True):
     price_neur_per_wh: PriceNeurPerWh
     late: bool
     home: HomeColumn
-    present: Annotated[list[Annotated[int, Meta(ge=0, le=1)]], Meta(max_length=1_000_000)]
+    present: Annotated[Sequence[Annotated[int, Meta(ge=0, le=1)]], Meta(max_length=1_000_000)]
     net_wh: SignedOutcomeColumn
     given_wh: OutcomeColumn
     received_wh: OutcomeColumn
@@ -218,9 +220,9 @@ class Receipts(Message, frozen=True, kw_only=True):
     stock_wh: EnergyColumn
     charged_neur: MoneyColumn
     balance_neur: MoneyColumn
-    gift_giver: Annotated[list[HomeId], Meta(max_length=2_000_000)]
-    gift_taker: Annotated[list[HomeId], Meta(max_length=2_000_000)]
-    gift_wh: Annotated[list[OutcomeWh], Meta(max_length=2_000_000)]
+    gift_giver: Annotated[Sequence[HomeId], Meta(max_length=2_000_000)]
+    gift_taker: Annotated[Sequence[HomeId], Meta(max_length=2_000_000)]
+    gift_wh: Annotated[Sequence[OutcomeWh], Meta(max_length=2_000_000)]
 
 
 class Refused(Message, frozen=True, kw_only=True):

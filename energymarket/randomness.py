@@ -13,14 +13,14 @@ from __future__ import annotations
 from functools import lru_cache
 from hashlib import sha256
 
-_MASK = (1 << 64) - 1
-_GOLDEN_GAMMA = 0x9E3779B97F4A7C15
-_ENTITY_GAMMA = 0xD1B54A32D192ED03
+MASK = (1 << 64) - 1
+GOLDEN_GAMMA = 0x9E3779B97F4A7C15
+ENTITY_GAMMA = 0xD1B54A32D192ED03
 
 
 def _mix(word: int) -> int:
-    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _MASK
+    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & MASK
     return word ^ (word >> 31)
 
 
@@ -28,13 +28,13 @@ def _mix(word: int) -> int:
 def stream_key(seed: int, stream: str) -> int:
     """64-bit key of a named stream under a seed; the start of every draw from it."""
     name = int.from_bytes(sha256(stream.encode()).digest()[:8], "little")
-    return _mix((_mix((seed + _GOLDEN_GAMMA) & _MASK) ^ name) & _MASK)
+    return _mix((_mix((seed + GOLDEN_GAMMA) & MASK) ^ name) & MASK)
 
 
 def draw(seed: int, stream: str, entity: int, tick: int) -> int:
     """64 uniform bits for ``entity`` at ``tick`` in ``stream``."""
-    word = _mix((stream_key(seed, stream) + entity * _ENTITY_GAMMA) & _MASK)
-    return _mix((word + tick * _GOLDEN_GAMMA) & _MASK)
+    word = _mix((stream_key(seed, stream) + entity * ENTITY_GAMMA) & MASK)
+    return _mix((word + tick * GOLDEN_GAMMA) & MASK)
 
 
 def draw_between(seed: int, stream: str, entity: int, tick: int, low: int, high: int) -> int:

@@ -37,13 +37,15 @@ CONFINED: Final = {
     "typer": f"{LAB}/",
     "rich": f"{LAB}/",
     "hdrh": f"{LAB}/load/latencies.py",
+    "numpy": "_arrays.py",
 }
-"""Where each library may be imported: one file, or one folder."""
+"""Where each library may be imported: one file, one folder, or files whose names end like this."""
 
 DOMAIN_MAY_IMPORT: Final = {
     *("__future__", "array", "bisect", "collections", "dataclasses", "enum", "functools"),
-    *("hashlib", "heapq", "itertools", "operator", "sys", "typing", "msgspec"),
+    *("hashlib", "heapq", "itertools", "operator", "sys", "typing", "msgspec", "numpy"),
     *(f"{KERNEL}.{name}" for name in ("errors", "messages", "policies", "randomness", "units")),
+    *(f"{KERNEL}.{name}" for name in ("columns", "column_arrays", "randomness_arrays")),
 }
 """All else is I/O, a clock, luck with a state, a log, or a function of the maths library, whose
 last bit differs between machines."""
@@ -112,9 +114,10 @@ class Module:
         """A line of complaint."""
         return f"{self.path}:{node.lineno}: {what}"
 
-    def imports(self) -> Iterator[tuple[ast.stmt, str]]:
-        """Every module that is imported anywhere in the file, by its full name."""
-        for node in ast.walk(self.tree):
+    def imports(self, *, outermost: bool = False) -> Iterator[tuple[ast.stmt, str]]:
+        """Every module that is imported anywhere in the file, by its full name; ``outermost``:
+        only what is imported with the file itself."""
+        for node in self.tree.body if outermost else ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     yield node, alias.name
@@ -200,11 +203,24 @@ def libraries_are_confined(root: Path) -> list[str]:
         for module in modules(root)
         for node, name in module.imports()
         if (library := name.partition(".")[0]) in CONFINED
-        and not (
-            module.path.startswith(CONFINED[library])
-            if CONFINED[library].endswith("/")
-            else module.path == CONFINED[library]
-        )
+        and not _stands_in(module.path, CONFINED[library])
+    ]
+
+
+def _stands_in(path: str, place: str) -> bool:
+    if place.endswith("/"):
+        return path.startswith(place)
+    return path.endswith(place) if place.startswith("_") else path == place
+
+
+def arrays_are_imported_when_needed(root: Path) -> list[str]:
+    """A process of few homes loads no NumPy: modules of arrays are imported inside functions."""
+    return [
+        module.at(node, f"{name} is to be imported where many homes have been found")
+        for module in modules(root)
+        if not module.path.endswith("_arrays.py")
+        for node, name in module.imports(outermost=True)
+        if any(part.endswith("_arrays") for part in name.split("."))
     ]
 
 

@@ -2,67 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from energymarket import topology
 from energymarket.bus.port import Publication
-from energymarket.messages import Offers, Requests, TickOpened, Welcome
-from services.home.domain.profile import Profile
-from services.home.domain.trading import Intent, intent
+from energymarket.messages import Offers, Requests, Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRows:
+    """The columns of an order message: one row per home, in ascending home id."""
+
+    home: Sequence[int]
+    policy: Sequence[int]
+    amount_wh: Sequence[int]
+    produced_wh: Sequence[int]
+    consumed_wh: Sequence[int]
+    stock_wh: Sequence[int]
+    capacity_wh: Sequence[int]
 
 
 def order_messages(
     welcome: Welcome,
-    opened: TickOpened,
-    profiles: Sequence[Profile],
-    stock_wh: Mapping[int, int],
+    tick: int,
+    offers: OrderRows,
+    requests: OrderRows,
     homes_per_message: int = 0,
 ) -> list[Publication]:
     """Offers and requests for the open tick; homes without surplus offer 0 Wh.
 
     One message each, or with ``homes_per_message`` as many as no more homes in one take.
     """
-    intents = [
-        intent(
-            profile,
-            seed=opened.seed,
-            tick=opened.tick,
-            temperature_mdeg=opened.temperature_mdeg,
-            stock_wh=stock_wh[profile.home],
-        )
-        for profile in profiles
-    ]
     key = topology.order_key(welcome.fleet)
     publications = []
-    for part in _parts([one for one in intents if one.is_offer], homes_per_message):
-        message: Offers | Requests = _columns(Offers, welcome, opened.tick, part)
+    for part in _parts(offers, homes_per_message):
+        message: Offers | Requests = _message(Offers, welcome, tick, part)
         publications.append(Publication(topology.OFFERS, key, message, True, True))
-    for part in _parts([one for one in intents if not one.is_offer], homes_per_message):
-        message = _columns(Requests, welcome, opened.tick, part)
+    for part in _parts(requests, homes_per_message):
+        message = _message(Requests, welcome, tick, part)
         publications.append(Publication(topology.REQUESTS, key, message, True, True))
     return publications
 
 
-def _parts(intents: list[Intent], size: int) -> list[list[Intent]]:
-    """In pieces of at most ``size``; 0: all in one. No piece is empty."""
-    if not size or len(intents) <= size:
-        return [intents] if intents else []
-    return [intents[begin : begin + size] for begin in range(0, len(intents), size)]
+def _parts(rows: OrderRows, size: int) -> list[OrderRows]:
+    """In pieces of at most ``size`` homes; 0: all in one. No piece is empty."""
+    homes = len(rows.home)
+    if not size or homes <= size:
+        return [rows] if homes else []
+    columns = [getattr(rows, name) for name in OrderRows.__dataclass_fields__]
+    return [
+        OrderRows(*(column[begin : begin + size] for column in columns))
+        for begin in range(0, homes, size)
+    ]
 
 
-def _columns(
-    kind: type[Offers] | type[Requests], welcome: Welcome, tick: int, intents: list[Intent]
+def _message(
+    kind: type[Offers] | type[Requests], welcome: Welcome, tick: int, rows: OrderRows
 ) -> Offers | Requests:
     return kind(
         run=welcome.run,
         fleet=welcome.fleet,
         secret=welcome.secret,
         tick=tick,
-        home=[one.home for one in intents],
-        policy=[int(one.policy) for one in intents],
-        amount_wh=[one.amount_wh for one in intents],
-        produced_wh=[one.produced_wh for one in intents],
-        consumed_wh=[one.consumed_wh for one in intents],
-        stock_wh=[one.stock_wh for one in intents],
-        capacity_wh=[one.capacity_wh for one in intents],
+        home=rows.home,
+        policy=rows.policy,
+        amount_wh=rows.amount_wh,
+        produced_wh=rows.produced_wh,
+        consumed_wh=rows.consumed_wh,
+        stock_wh=rows.stock_wh,
+        capacity_wh=rows.capacity_wh,
     )

@@ -4,39 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from energymarket.columns import count_of_zeros, total
 from energymarket.messages import Receipts
 from energymarket.telemetry import Log
 from energymarket.units import eur, kwh
 from services.home.domain.profile import Profile
 
 
-def report_receipts(log: Log, parts: Sequence[Receipts], profiles: Sequence[Profile]) -> None:
-    """One line for all the receipts of a tick: the home's own for a single one, the sums for a
-    fleet."""
+def report_receipts(log: Log, parts: Sequence[Receipts], only: Profile | None) -> None:
+    """One line for all the receipts of a tick: the home's own for one that is alone (its profile
+    given), the sums for a fleet."""
     if not log.is_enabled_for(20):
         return
 
-    def total(column: str) -> int:
-        return sum(sum(getattr(part, column)) for part in parts)
+    def sum_of(column: str) -> int:
+        return sum(total(getattr(part, column)) for part in parts)
 
-    tick = parts[0].tick
-    homes = sum(len(part.home) for part in parts)
-    absent = homes - total("present")
+    receipts = parts[0]
+    absent = sum(count_of_zeros(part.present) for part in parts)
     line = {
         **{
-            f"{name}_kwh": kwh(total(f"{name}_wh"))
+            f"{name}_kwh": kwh(sum_of(f"{name}_wh"))
             for name in ("given", "received", "sold", "bought", "unserved", "spilled", "stock")
         },
-        "balance_eur": eur(total("balance_neur")),
+        "balance_eur": eur(sum_of("balance_neur")),
     }
-    if len(profiles) != 1:
-        log.info(f"tick {tick}", homes=homes, absent=absent, **line)
+    if only is None:
+        homes = sum(len(part.home) for part in parts)
+        log.info(f"tick {receipts.tick}", homes=homes, absent=absent, **line)
         return
-    profile, receipts = profiles[0], parts[0]
     log.info(
-        f"tick {tick} home {profile.home}",
-        policy=f"{profile.surplus_policy.label}/{profile.need_policy.label}",
-        net_kwh=kwh(total("net_wh")),
+        f"tick {receipts.tick} home {only.home}",
+        policy=f"{only.surplus_policy.label}/{only.need_policy.label}",
+        net_kwh=kwh(total(receipts.net_wh)),
         **line,
         **({"gifts": _partners(receipts)} if receipts.gift_wh else {}),
         **({"absent": True} if absent else {}),

@@ -24,7 +24,8 @@ from energymarket.messages import (
     Welcome,
 )
 from energymarket.telemetry import Log
-from services.home.domain.profile import PolicyChoice, Profile, profile_of
+from services.home.domain.profile import PolicyChoice
+from services.home.hosted import Hosted, hosted
 from services.home.orders import order_messages
 from services.home.receipts import ReceiptParts
 from services.home.report import report_receipts
@@ -70,8 +71,8 @@ class HomeService:
         self._fleet = ""
         self._welcome: Welcome | None = None
         self._parts = ReceiptParts()
-        self._profiles: list[Profile] = []
-        self._stock_wh: dict[int, int] = {}
+        self.hosted: Hosted | None = None
+        """The homes of this process; none before it was welcomed."""
         self._stock_tick = 0  # the stocks are those after this tick
         self._settled_tick = 0
         self._opened: TickOpened | None = None
@@ -99,7 +100,7 @@ class HomeService:
     @property
     def home_ids(self) -> tuple[int, ...]:
         """The homes that this process hosts; none before it was welcomed."""
-        return tuple(profile.home for profile in self._profiles)
+        return tuple(self.hosted.home_ids) if self.hosted else ()
 
     # --------------------------------------------------------------------------------- collect
 
@@ -133,10 +134,8 @@ class HomeService:
     def _on_welcome(self, welcome: Welcome) -> None:
         if welcome.fleet != self._fleet:
             return
-        if self._welcome is None or welcome.home != self._welcome.home:
-            self._profiles = [
-                profile_of(self._profile, welcome.seed, home, self._policy) for home in welcome.home
-            ]
+        if self._welcome is None or welcome.home != self._welcome.home or not self.hosted:
+            self.hosted = hosted(self._profile, welcome, self._policy)
             self._log.info(
                 f"joined as {_homes(welcome.home)}",
                 run=welcome.run,
@@ -146,7 +145,7 @@ class HomeService:
             self._opened, self._sent_for = None, (0, 0)
         self._welcome = welcome
         self._parts.forget()
-        self._stock_wh = dict(zip(welcome.home, welcome.stock_wh, strict=True))
+        self.hosted.set_stocks(welcome.home, welcome.stock_wh)
         self._stock_tick = welcome.settled_tick
         # A joiner waits for no receipt of a tick that was open before it came. One comes if another
         # process had ordered for its homes, and then it changes their stocks.
@@ -167,27 +166,28 @@ class HomeService:
     def _on_receipts(self, receipts: Receipts) -> None:
         if (
             self._welcome is None
+            or self.hosted is None
             or receipts.run != self._welcome.run
             or receipts.fleet != self._fleet
             or receipts.tick <= self._stock_tick
         ):
             return
         if receipts.tick <= self._settled_tick:
-            self._on_receipts_of_a_predecessor(receipts)
+            self._on_receipts_of_a_predecessor(receipts, self.hosted)
             return
-        parts = self._parts.take(receipts, len(self._profiles))
+        parts = self._parts.take(receipts, len(self._welcome.home))
         for part in parts:
-            self._stock_wh.update(zip(part.home, part.stock_wh, strict=True))
+            self.hosted.set_stocks(part.home, part.stock_wh)
             self._stock_tick = self._settled_tick = part.tick
         if parts:
-            report_receipts(self._log, parts, self._profiles)
+            report_receipts(self._log, parts, self.hosted.only_profile)
 
-    def _on_receipts_of_a_predecessor(self, receipts: Receipts) -> None:
+    def _on_receipts_of_a_predecessor(self, receipts: Receipts, homes: Hosted) -> None:
         """Of a tick before this fleet's first: of those of its homes that had ordered for it."""
-        self._stock_wh.update(zip(receipts.home, receipts.stock_wh, strict=True))
+        homes.set_stocks(receipts.home, receipts.stock_wh)
         if not self._homes_per_message:  # else more of them may follow
             self._stock_tick = receipts.tick
-        report_receipts(self._log, [receipts], self._profiles)
+        report_receipts(self._log, [receipts], homes.only_profile)
 
     def _on_refused(self, refused: Refused) -> None:
         if refused.fleet != self._fleet:
@@ -200,8 +200,8 @@ class HomeService:
         elif refused.reason == "stock_mismatch":
             # The refusal carries the true stocks: mend ours and order anew. After the receipt of
             # its tick it is of the past.
-            if refused.tick > self._stock_tick:
-                self._stock_wh.update(zip(refused.home, refused.stock_wh, strict=True))
+            if self.hosted and refused.tick > self._stock_tick:
+                self.hosted.set_stocks(refused.home, refused.stock_wh)
                 self._stock_tick = refused.tick - 1
                 self._sent_for = (0, 0)
         else:
@@ -215,7 +215,7 @@ class HomeService:
         if not self._fleet:
             return None
         now = self._clock.monotonic()
-        if self._welcome is None:
+        if self._welcome is None or self.hosted is None:
             return self._ask_to_join(now)
         opened = self._opened
         if opened is None or opened.tick <= self._settled_tick:
@@ -224,8 +224,9 @@ class HomeService:
             # Receipts in between were lost on the way: the market's Welcome has the stocks.
             return self._ask_to_join(now)
         if self._sent_for[0] != opened.tick:
+            offers, requests = self.hosted.orders(opened)
             self._sent = order_messages(
-                self._welcome, opened, self._profiles, self._stock_wh, self._homes_per_message
+                self._welcome, opened.tick, offers, requests, self._homes_per_message
             )
             self._order = _Repeat()
         elif self._sent_for[1] == opened.epoch and now < self._order.due:

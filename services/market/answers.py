@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from energymarket.columns import Rows, is_long, many
 from energymarket.messages import Receipts, Refused, TickOpened, TickSettled, Welcome
 from services.market.books import Books
-from services.market.domain.matching import Gift
+from services.market.domain.gifts import Gifts
 from services.market.domain.membership import Fleet
 from services.market.domain.order_book import Refusal
+from services.market.domain.receipts import Chosen, FewRows
 from services.market.domain.record import Opening, SettledTick
 
 
@@ -37,7 +39,7 @@ def tick_opened(books: Books, opening: Opening, homes: int) -> TickOpened:
 
 def tick_settled(books: Books, settled: SettledTick) -> TickSettled:
     """The announcement of a tick that is in the ledger."""
-    out = settled.outcome
+    sums = settled.totals
     return TickSettled(
         run=books.world.run,
         epoch=books.ledger.epoch,
@@ -45,12 +47,12 @@ def tick_settled(books: Books, settled: SettledTick) -> TickSettled:
         price_neur_per_wh=settled.opening.price_neur_per_wh,
         next_price_neur_per_wh=settled.next_price_neur_per_wh,
         homes=len(settled.home),
-        absent=settled.absent,
-        given_wh=sum(out.given_wh),
-        sold_wh=sum(out.sold_wh),
-        bought_wh=sum(out.bought_wh),
-        spilled_wh=sum(out.spilled_wh),
-        unserved_wh=sum(out.unserved_wh),
+        absent=sums.absent,
+        given_wh=sums.given_wh,
+        sold_wh=sums.sold_wh,
+        bought_wh=sums.bought_wh,
+        spilled_wh=sums.spilled_wh,
+        unserved_wh=sums.unserved_wh,
         head_hash=books.head_hash.hex(),
     )
 
@@ -88,11 +90,9 @@ class ReceiptWriter:
 
     def __init__(self, run: str, settled: SettledTick) -> None:
         self._run, self._settled = run, settled
-        self._row = {home: row for row, home in enumerate(settled.home)}
-        self._gifts: dict[int, list[Gift]] = {}
-        for gift in settled.outcome.gifts(settled.home):
-            self._gifts.setdefault(gift[0], []).append(gift)
-            self._gifts.setdefault(gift[1], []).append(gift)
+        self._rows = Rows(settled.home)
+        out = settled.outcome
+        self._gifts = Gifts.paired(settled.home, out.given_wh, out.received_wh)
 
     def messages(self, fleet: Fleet, most: int) -> Iterator[Receipts]:
         """The receipts of a fleet, in messages of at most ``most`` homes; 0: in one."""
@@ -103,51 +103,42 @@ class ReceiptWriter:
             yield self.receipts(replace(fleet, homes=fleet.homes[begin : begin + most]))
 
     def receipts(self, fleet: Fleet, *, late: bool = False) -> Receipts:
-        """What the tick did to those homes of the fleet that were in its roster."""
-        settled, out = self._settled, self._settled.outcome
-        homes = [home for home in fleet.homes if home in self._row]
-        rows = [self._row[home] for home in homes]
-        gifts = _distinct(self._gifts, homes)
-        price = settled.opening.price_neur_per_wh
-
-        def column(values: Sequence[int]) -> list[int]:
-            return [values[row] for row in rows]
-
-        given_wh, received_wh = column(out.given_wh), column(out.received_wh)
-        sold_wh, bought_wh = column(out.sold_wh), column(out.bought_wh)
+        """What the tick did to those homes of the fleet that were in its roster. A part of a
+        fleet's homes is written as a fleet of these homes."""
+        chosen = self._chosen(fleet.homes)
+        out = self._settled.outcome
+        price = self._settled.opening.price_neur_per_wh
+        homes = chosen.of(self._settled.home)
+        gifts = self._gifts.touching(homes)
+        given_wh, received_wh = chosen.of(out.given_wh), chosen.of(out.received_wh)
+        sold_wh, bought_wh = chosen.of(out.sold_wh), chosen.of(out.bought_wh)
         return Receipts(
             run=self._run,
             fleet=fleet.key,
-            tick=settled.tick,
+            tick=self._settled.tick,
             price_neur_per_wh=price,
             late=late,
             home=homes,
-            present=[1 if settled.orders.policy[row] else 0 for row in rows],
-            net_wh=[
-                received + bought - given - sold
-                for received, bought, given, sold in zip(
-                    received_wh, bought_wh, given_wh, sold_wh, strict=True
-                )
-            ],
+            present=chosen.present(self._settled.orders.policy),
+            net_wh=chosen.net_wh(received_wh, bought_wh, given_wh, sold_wh),
             given_wh=given_wh,
             received_wh=received_wh,
             sold_wh=sold_wh,
             bought_wh=bought_wh,
-            spilled_wh=column(out.spilled_wh),
-            unserved_wh=column(out.unserved_wh),
-            stock_wh=column(out.stock_wh),
-            charged_neur=[
-                price * (bought - sold) for bought, sold in zip(bought_wh, sold_wh, strict=True)
-            ],
-            balance_neur=column(out.balance_neur),
-            gift_giver=[giver for giver, _, _ in gifts],
-            gift_taker=[taker for _, taker, _ in gifts],
-            gift_wh=[wh for _, _, wh in gifts],
+            spilled_wh=chosen.of(out.spilled_wh),
+            unserved_wh=chosen.of(out.unserved_wh),
+            stock_wh=chosen.of(out.stock_wh),
+            charged_neur=chosen.charged_neur(price, bought_wh, sold_wh),
+            balance_neur=chosen.of(out.balance_neur),
+            gift_giver=gifts.giver,
+            gift_taker=gifts.taker,
+            gift_wh=gifts.energy_wh,
         )
 
+    def _chosen(self, homes: Sequence[int]) -> Chosen:
+        """The rows of those homes that were in the tick's roster."""
+        if is_long(self._settled.home) and many(len(homes)):
+            from services.market.domain import receipt_arrays  # noqa: PLC0415 - see columns
 
-def _distinct(gifts: Mapping[int, list[Gift]], homes: Iterable[int]) -> list[Gift]:
-    """The gifts that touch any of the homes, each once, in a fixed order."""
-    if not gifts:
-        return []
-    return sorted({gift for home in homes for gift in gifts.get(home, ())})
+            return receipt_arrays.chosen(self._settled.home, self._rows, homes)
+        return FewRows([row for row in map(self._rows.of, homes) if row is not None])

@@ -56,5 +56,5 @@ class Auditor:
                 return False
         if max(snapshots, default=0) > replay.tick:
             raise LedgerFault(f"the snapshot of tick {max(snapshots)} is of no tick (I5)")
-        check_accounts(replay.accounts(), look.accounts())
+        check_accounts(replay.accounts, look.accounts())
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from energymarket.columns import count_of_zeros, is_long, long_column, many, total
 from energymarket.errors import EnergyMarketError
 from energymarket.messages import EventStart, LiveEvent
 from energymarket.policies import Policy
@@ -29,15 +30,20 @@ _FIRST_NEED_POLICY = int(Policy.ASK_ONLY)
 class KnownPolicies:
     """The policies that each home has shown, by home id; 0 where it has not shown one yet."""
 
-    surplus: list[int] = field(default_factory=list)
-    need: list[int] = field(default_factory=list)
+    surplus: bytearray = field(default_factory=bytearray)
+    need: bytearray = field(default_factory=bytearray)
 
     def learn(self, settled: SettledTick) -> None:
         """Takes in the policies of a tick's orders."""
-        missing = max(settled.home, default=0) - len(self.surplus)
+        missing = (settled.home[-1] if settled.home else 0) - len(self.surplus)
         if missing > 0:
-            self.surplus.extend([0] * missing)
-            self.need.extend([0] * missing)
+            self.surplus.extend(bytes(missing))
+            self.need.extend(bytes(missing))
+        if is_long(settled.home):
+            from services.market import books_arrays  # noqa: PLC0415 - see energymarket.columns
+
+            books_arrays.learn(self.surplus, self.need, settled)
+            return
         for home, policy in zip(settled.home, settled.orders.policy, strict=True):
             if policy >= _FIRST_NEED_POLICY:
                 self.need[home - 1] = policy
@@ -49,6 +55,11 @@ class KnownPolicies:
         if home > len(self.surplus):
             return 0, 0
         return self.surplus[home - 1], self.need[home - 1]
+
+
+def _homes_in_order(fleets: Sequence[Fleet]) -> Sequence[int]:
+    homes = sorted(home for fleet in fleets for home in fleet.homes)
+    return long_column(homes) if many(len(homes)) else homes
 
 
 class Books:
@@ -66,6 +77,8 @@ class Books:
         newest = ledger.history.settled_between(self.tick - _TICKS_LEARNT_FROM, self.tick + 1, 99)
         for settled in reversed(newest):
             self.policies.learn(settled)
+        self._homes_of: tuple[Sequence[Fleet], Sequence[int]] = ([], [])
+        """The fleets of the newest roster and their homes: as a rule the next has the same."""
         self._pending: dict[int, list[EventStart]] = {}
         for event in reversed(ledger.history.events(from_tick=self.tick + 1)):
             self._pending.setdefault(event.start_tick, []).append(event.start)
@@ -91,15 +104,12 @@ class Books:
 
     def roster(self, fleets: Sequence[Fleet]) -> Roster:
         """The homes of these fleets with their accounts, in ascending id."""
-        homes = sorted(home for fleet in fleets for home in fleet.homes)
+        if self._homes_of[0] != fleets:
+            self._homes_of = fleets, _homes_in_order(fleets)
+        homes = self._homes_of[1]
         if homes:
             self.accounts.grow_to(homes[-1])
-        stock_wh, balance_neur = self.accounts.stock_wh, self.accounts.balance_neur
-        return Roster(
-            home=homes,
-            stock_wh=[stock_wh[home - 1] for home in homes],
-            balance_neur=[balance_neur[home - 1] for home in homes],
-        )
+        return Roster(homes, *self.accounts.of(homes))
 
     def stock_wh(self, home: int) -> int:
         """A home's stock after the newest tick."""
@@ -151,9 +161,9 @@ class Books:
             MarketOutcome(
                 price_neur_per_wh=opening.price_neur_per_wh,
                 temperature_mdeg=opening.temperature_mdeg,
-                homes=sum(1 for policy in orders.policy if policy),
-                bought_wh=sum(outcome.bought_wh),
-                sold_wh=sum(outcome.sold_wh),
+                homes=len(roster.home) - count_of_zeros(orders.policy),
+                bought_wh=total(outcome.bought_wh),
+                sold_wh=total(outcome.sold_wh),
                 events=opening.events,
             ),
         )
@@ -173,13 +183,6 @@ class Books:
             for event in begun
         ]
 
-    def _set_accounts(
-        self, homes: Sequence[int], stock_wh: Sequence[int], balance_neur: Sequence[int]
-    ) -> None:
-        for home, stock, balance in zip(homes, stock_wh, balance_neur, strict=True):
-            self.accounts.stock_wh[home - 1] = stock
-            self.accounts.balance_neur[home - 1] = balance
-
     def commit(self, settled: SettledTick, roster: Roster, at: float) -> None:
         """Writes the tick to the ledger, and moves this memory a tick on when it is there.
 
@@ -189,12 +192,12 @@ class Books:
         tick_hash = record.chained_hash(self.head_hash, body)
         starts = self._starts(settled.opening)
         out = settled.outcome
-        self._set_accounts(settled.home, out.stock_wh, out.balance_neur)
+        self.accounts.put(settled.home, out.stock_wh, out.balance_neur)
         try:
             self.ledger.commit(settled, body, tick_hash, after=self.accounts, starts=starts, at=at)
         except EnergyMarketError:
             # Nobody may be told of a stock that is not in the ledger.
-            self._set_accounts(roster.home, roster.stock_wh, roster.balance_neur)
+            self.accounts.put(roster.home, roster.stock_wh, roster.balance_neur)
             raise
         self.last, self.head_hash = settled, tick_hash
         self.residuals = self.residuals.plus(audit.residuals(roster, settled))

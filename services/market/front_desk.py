@@ -7,15 +7,17 @@ is, joins and leaves until the fleet is stored.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import replace
 
 from energymarket import topology
 from energymarket.bus.port import Bus, Delivery, Publication
+from energymarket.columns import Rows, is_long, least
 from energymarket.messages import Bulletin, Join, Leave, Message, Orders
 from energymarket.telemetry import Log
 from services.market import answers
 from services.market.checkpoints import FLEET_STORED, ORDER_RECEIVED
-from services.market.domain.home_ids import to_ranges
+from services.market.domain.home_ids import foreign_homes, to_ranges
 from services.market.domain.membership import Fleet, FleetsFull
 from services.market.domain.order_book import Refusal
 from services.market.domain.record import SettledTick
@@ -180,8 +182,7 @@ class FrontDesk:
             self._refuse(delivery, orders.fleet, orders.tick, _UNKNOWN_FLEET)
         elif not self._authentic(orders.fleet, orders.secret):
             self._dead_letter(delivery, "wrong_secret", "the secret is not this fleet's")
-        elif not books.membership.holds(fleet, orders.home):
-            foreign = tuple(sorted(set(orders.home).difference(fleet.homes)))[:1_000]
+        elif foreign := self._foreign(orders.home, fleet):
             detail = "these homes are not this fleet's"
             self._refuse(
                 delivery, orders.fleet, orders.tick, Refusal("not_your_home", detail, foreign)
@@ -264,6 +265,13 @@ class FrontDesk:
             self._newest_writer = settled.tick, writer
         return self._newest_writer[1]
 
+    def _foreign(self, homes: Sequence[int], fleet: Fleet) -> tuple[int, ...]:
+        """Those of the homes that are not the fleet's. A large fleet may send many small messages,
+        so these are looked up home by home."""
+        if not is_long(homes) and self._floor.books.membership.holds(fleet, homes):
+            return ()
+        return foreign_homes(homes, fleet.homes)
+
     # --------------------------------------------------------------------------------- answering
 
     def _authentic(self, fleet: str, secret: str) -> bool:
@@ -289,17 +297,17 @@ class FrontDesk:
 
 def _message_key(orders: Orders) -> tuple[str, type[Orders], int]:
     """What a message of orders has in common with its copies, and with no other of the tick."""
-    return orders.fleet, type(orders), min(orders.home, default=0)
+    return orders.fleet, type(orders), least(orders.home)
 
 
 def _compare(settled: SettledTick, orders: Orders) -> tuple[int, tuple[int, ...]]:
     """How many of the orders are late, and which homes' orders differ from those settled."""
-    row_of = {home: row for row, home in enumerate(settled.home)}
+    rows = Rows(settled.home)
     stored = settled.orders
     late = 0
     different = []
     for index, home in enumerate(orders.home):
-        row = row_of.get(home)
+        row = rows.of(home)
         if row is None or stored.policy[row] == ABSENT:
             late += 1
         elif (

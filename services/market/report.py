@@ -13,7 +13,7 @@ def report_tick(log: Log, settled: SettledTick) -> None:
     """Price and its change, temperature, homes, what was traded, the events alive."""
     if not log.is_enabled_for(logging.INFO):
         return
-    opening, out = settled.opening, settled.outcome
+    opening, sums = settled.opening, settled.totals
     price, coming = opening.price_neur_per_wh, settled.next_price_neur_per_wh
     log.info(
         f"tick {settled.tick} settled",
@@ -23,11 +23,11 @@ def report_tick(log: Log, settled: SettledTick) -> None:
         temperature_c=degrees(opening.temperature_mdeg),
         homes=len(settled.home),
         absent=settled.absent,
-        given_kwh=kwh(sum(out.given_wh)),
-        sold_kwh=kwh(sum(out.sold_wh)),
-        bought_kwh=kwh(sum(out.bought_wh)),
-        unserved_kwh=kwh(sum(out.unserved_wh)),
-        spilled_kwh=kwh(sum(out.spilled_wh)),
+        given_kwh=kwh(sums.given_wh),
+        sold_kwh=kwh(sums.sold_wh),
+        bought_kwh=kwh(sums.bought_wh),
+        unserved_kwh=kwh(sums.unserved_wh),
+        spilled_kwh=kwh(sums.spilled_wh),
         events=",".join(f"{e.name}({e.remaining_ticks})" for e in opening.events) or "none",
         **({"degraded": degraded(opening.degraded)} if opening.degraded else {}),
     )

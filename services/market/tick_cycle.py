@@ -212,7 +212,12 @@ class TickCycle:
         roster = self._books.roster(fleets)
         # Who left during this tick, before a predecessor died, may have ordered, or never will.
         here = [fleet for fleet in fleets if fleet.left_tick is None]
-        awaited = [home for f in self._floor.presence.awaited(here) for home in f.homes]
+        present = self._floor.presence.awaited(here)
+        awaited = (
+            roster.home
+            if len(present) == len(fleets)
+            else [home for fleet in present for home in fleet.homes]
+        )
         announced = answers.tick_opened(self._books, opening, len(roster.home))
         self._floor.open_tick = OpenTick(
             opening=opening,
@@ -319,14 +324,14 @@ class TickCycle:
         self._floor.taking_s = 0.0
 
     def _count(self, settled: SettledTick) -> None:
-        metrics, out = self._metrics, settled.outcome
+        metrics, sums = self._metrics, settled.totals
         metrics.ticks.inc()
-        metrics.absences.inc(settled.absent)
-        metrics.given.inc(sum(out.given_wh))
-        metrics.sold.inc(sum(out.sold_wh))
-        metrics.bought.inc(sum(out.bought_wh))
-        metrics.spilled.inc(sum(out.spilled_wh))
-        metrics.unserved.inc(sum(out.unserved_wh))
+        metrics.absences.inc(sums.absent)
+        metrics.given.inc(sums.given_wh)
+        metrics.sold.inc(sums.sold_wh)
+        metrics.bought.inc(sums.bought_wh)
+        metrics.spilled.inc(sums.spilled_wh)
+        metrics.unserved.inc(sums.unserved_wh)
         report_tick(self._log, settled)
 
     def _rest(self, now: float) -> float | None:

@@ -14,6 +14,7 @@ from energymarket.bus.memory import MemoryBroker, MemoryBus
 from energymarket.bus.port import Delivery, Publication
 from energymarket.messages import Join, Orders, Receipts, Refused, TickOpened, TickSettled, Welcome
 from energymarket.topology import ORDERS_QUEUE
+from services.home.hosted import FewHomes
 from services.home.service import HomeService
 from services.market.domain.settlement import ABSENT
 from services.market.service import MarketService
@@ -160,7 +161,8 @@ class Witness:
         """A home that takes part knows the stocks that the ledger has for it."""
         if home._welcome is None:
             return
-        homes, stocks = tuple(home._stock_wh), tuple(home._stock_wh.values())
+        assert isinstance(home.hosted, FewHomes)
+        homes, stocks = tuple(home.hosted.stock_wh), tuple(home.hosted.stock_wh.values())
         self._check_stocks(homes, stocks, home._stock_tick)
 
     def check_market(self, market: MarketService) -> None:

@@ -22,6 +22,7 @@ RULES: dict[str, Rule] = {
         house_rules.no_service_imports_another,
         house_rules.domain_is_pure,
         house_rules.libraries_are_confined,
+        house_rules.arrays_are_imported_when_needed,
         house_rules.only_roots_build_adapters,
         house_rules.only_roots_read_the_environment,
         house_rules.every_service_has_the_same_shape,
@@ -99,6 +100,9 @@ BAD = [
     ("libraries_are_confined", "services/market/ledger_tools.py", "import sqlite3"),
     ("libraries_are_confined", "services/market/service.py", "from fastapi import FastAPI"),
     ("libraries_are_confined", "services/home/settings.py", "import pydantic_settings"),
+    ("libraries_are_confined", "services/market/domain/settlement.py", "import numpy as np"),
+    ("arrays_are_imported_when_needed", "energymarket/x.py", "from energymarket import y_arrays"),
+    ("arrays_are_imported_when_needed", "lab/x.py", "from services.home.y_arrays import Z"),
     ("only_roots_build_adapters", "services/home/service.py", "bus = RabbitBus(url='')"),
     ("only_roots_build_adapters", "services/home/service.py", "def f(c=SystemClock()): ..."),
     ("only_roots_build_adapters", "services/market/books.py", "x = Ledger.open('', seed=1)"),
@@ -131,6 +135,8 @@ def _house(root: Path) -> Path:
         "energymarket/settings.py": "import pydantic_settings as s\nload(s.BaseSettings)\n",
         "services/market/ledger/tables.py": "import sqlalchemy as sa\n",
         "services/market/api/app.py": "from fastapi import FastAPI\n",
+        "energymarket/x_arrays.py": "import numpy\nfrom energymarket.y_arrays import z\n",
+        "energymarket/z.py": "def f():\n    from energymarket import x_arrays\n",
         "lab/embedded.py": "import services.market.service\nbus = MemoryBus(MemoryBroker())\n",
     }.items():
         (root / file).parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from energymarket import topology
 from energymarket.bus.memory import MemoryBus
 from energymarket.bus.port import Publication
 from energymarket.messages import Refused
+from services.home.hosted import FewHomes
 from services.home.service import HomeService
 from tests.world import STRICT, Member, World
 
@@ -20,7 +21,8 @@ def _world(tmp_path: Path) -> World:
 
 
 def _stock_that_it_believes_in(home: HomeService) -> dict[int, int]:
-    return home._stock_wh
+    assert isinstance(home.hosted, FewHomes)
+    return home.hosted.stock_wh
 
 
 def _replace(world: World, *, homes: int) -> None:

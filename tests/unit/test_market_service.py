@@ -25,6 +25,7 @@ from energymarket.messages import (
     TickSettled,
     Welcome,
 )
+from services.home.hosted import FewHomes
 from services.home.service import HomeService
 from services.market.domain.rules import Rules
 from services.market.errors import EpochLost, LedgerUnavailable
@@ -278,7 +279,9 @@ def test_every_order_of_a_fleet_that_sends_them_one_by_one_is_held_until_its_tic
     assert world.tick == welcome.first_tick - 1
     world.kill_market()
     waiting = [codec.decode(s.body) for s in world.broker.messages_in(topology.ORDERS_QUEUE)]
-    kept = [order.home for order in waiting if isinstance(order, Offers) and order.fleet == "many"]
+    kept = [
+        [*order.home] for order in waiting if isinstance(order, Offers) and order.fleet == "many"
+    ]
     assert sorted(kept) == [[home] for home in welcome.home[:-1]]
 
 
@@ -400,7 +403,8 @@ def test_a_home_with_a_wrong_stock_is_told_the_right_one_and_trades(world: World
     member.stopped = True
     world.turn(10)
     home.handle(member.bus.poll(0))
-    home._stock_wh[home.home_ids[0]] += 17
+    assert isinstance(home.hosted, FewHomes)
+    home.hosted.stock_wh[home.home_ids[0]] += 17
     member.stopped = False
     world.turn_until_tick(tick + 3)
     assert refusals(world)["stock_mismatch"] >= 1
@@ -629,5 +633,5 @@ def test_a_stock_that_is_not_in_the_ledger_is_told_to_nobody(
         assert not world.market.view.ledger_writable
         settled = world.market.books.last
         assert settled is not None
-        assert world.market.books.accounts.stock_wh == settled.outcome.stock_wh
-        assert world.market.books.accounts.balance_neur == settled.outcome.balance_neur
+        assert [*world.market.books.accounts.stock_wh] == settled.outcome.stock_wh
+        assert [*world.market.books.accounts.balance_neur] == settled.outcome.balance_neur

@@ -12,7 +12,8 @@ from typing import Final
 from energymarket.policies import NEED_POLICIES, SURPLUS_POLICIES, Policy
 from energymarket.randomness import draw_between
 
-_ONCE: Final = 0  # a profile is drawn once, not per tick
+ONCE: Final = 0
+"""The tick of all draws for a profile: it is drawn once, not per tick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def _residential(seed: int, home: int, choice: PolicyChoice) -> Profile:
     """The default: homes of different size, with and without storage, in rough balance."""
 
     def between(what: str, low: int, high: int) -> int:
-        return draw_between(seed, f"profile_{what}", home, _ONCE, low, high)
+        return draw_between(seed, f"profile_{what}", home, ONCE, low, high)
 
     average_wh = between("consumption", 400, 2_400)
     spread_wh = average_wh * between("spread_percent", 20, 60) // 100
@@ -98,11 +99,11 @@ def _drawn_need_policy(draw: int) -> Policy:
 def _classic(seed: int, home: int, choice: PolicyChoice) -> Profile:
     """The published numbers of the second source (R17): averages U(1, 3) kWh, use = average + 1/T,
     no stock, every need asked for first and then bought."""
-    average_wh = draw_between(seed, "profile_consumption", home, _ONCE, 1_000, 3_000)
-    drawn = SURPLUS_POLICIES[draw_between(seed, "profile_surplus_policy", home, _ONCE, 0, 2)]
+    average_wh = draw_between(seed, "profile_consumption", home, ONCE, 1_000, 3_000)
+    drawn = SURPLUS_POLICIES[draw_between(seed, "profile_surplus_policy", home, ONCE, 0, 2)]
     return Profile(
         home=home,
-        production_wh=draw_between(seed, "profile_production", home, _ONCE, 1_000, 3_000),
+        production_wh=draw_between(seed, "profile_production", home, ONCE, 1_000, 3_000),
         consumption_low_wh=average_wh,
         consumption_high_wh=average_wh,
         heating_wh_per_degree=0,

@@ -65,11 +65,11 @@ def consumption_wh(profile: Profile, *, seed: int, tick: int, temperature_mdeg: 
     cooling = profile.cooling_wh_per_degree * max(temperature_mdeg - COOLING_ABOVE_MDEG, 0)
     total = drawn + divide_half_even(heating + cooling, 1_000)
     if profile.inverse_wh_degrees:
-        total += _inverse_response(profile.inverse_wh_degrees, temperature_mdeg)
+        total += inverse_response(profile.inverse_wh_degrees, temperature_mdeg)
     return max(total, 0)
 
 
-def _inverse_response(wh_degrees: int, temperature_mdeg: int) -> int:
+def inverse_response(wh_degrees: int, temperature_mdeg: int) -> int:
     """1/T of the classic model, in Wh; within one degree of 0 taken at one degree (as pricing)."""
     magnitude = divide_half_even(wh_degrees * 1_000, max(abs(temperature_mdeg), 1_000))
     return magnitude if temperature_mdeg >= 0 else -magnitude

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from energymarket.units import eur, eur_per_kwh, kwh
 from services.market.api.home_book import policy_of, position
 from services.market.api.schemas.homes import Counterparty, Receipt
+from services.market.domain.gifts import Gifts
 from services.market.domain.record import SettledTick
 
 
@@ -54,8 +55,10 @@ def _parties(
     if not amounts_wh[row]:
         return []
     mine, other = (0, 1) if giver else (1, 0)
+    out = settled.outcome
+    gifts = Gifts.paired(settled.home, out.given_wh, out.received_wh).touching([home])
     return [
         Counterparty(home=gift[other], kwh=kwh(gift[2]), wh=gift[2])
-        for gift in settled.outcome.gifts(settled.home)
+        for gift in gifts.rows()
         if gift[mine] == home
     ]

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from energymarket.columns import is_long
 from services.market.domain.record import SettledTick
 from services.market.domain.settlement import ABSENT, Roster
 
@@ -49,6 +50,16 @@ def residuals(before: Roster, settled: SettledTick) -> Residuals:
     """
     if unmatched := _unmatched(before.home, settled.home):
         return Residuals(outcomes=unmatched)
+    if is_long(settled.home):
+        from services.market.domain import audit_arrays  # noqa: PLC0415 - see columns
+
+        if found := audit_arrays.residuals(before, settled):
+            return found
+    return residuals_one_by_one(before, settled)
+
+
+def residuals_one_by_one(before: Roster, settled: SettledTick) -> Residuals:
+    """``residuals``, home by home: the reference."""
     orders, out = settled.orders, settled.outcome
     energy_wh = money_neur = bounds = 0
     price = settled.opening.price_neur_per_wh

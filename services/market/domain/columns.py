@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
+
+from energymarket.columns import is_long, many
 
 _TYPECODES = {1: "b", 2: "h", 4: "i", 8: "q"}
 _SWAP = sys.byteorder == "big"
@@ -17,6 +19,10 @@ _SWAP = sys.byteorder == "big"
 
 def pack(values: Sequence[int]) -> bytes:
     """The canonical bytes of a column; raises ``OverflowError`` beyond 64 bits."""
+    if many(len(values)) and is_long(values):
+        from services.market.domain import packing_arrays  # noqa: PLC0415 - energymarket.columns
+
+        return packing_arrays.pack(values)
     low, high = (min(values), max(values)) if values else (0, 0)
     width = next(
         (w for w in (1, 2, 4) if -(1 << (8 * w - 1)) <= low and high < 1 << (8 * w - 1)), 8
@@ -27,10 +33,15 @@ def pack(values: Sequence[int]) -> bytes:
     return bytes((width,)) + numbers.tobytes()
 
 
-def unpack(column: bytes) -> list[int]:
-    """The numbers of a packed column; raises ``ValueError`` when it is not one."""
+def unpack(column: bytes) -> MutableSequence[int]:
+    """The numbers of a packed column, a long one if they are many; raises ``ValueError`` when it
+    is not one."""
     if not column or column[0] not in _TYPECODES or (len(column) - 1) % column[0]:
         raise ValueError("not a packed column")
+    if many((len(column) - 1) // column[0]):
+        from services.market.domain import packing_arrays  # noqa: PLC0415 - energymarket.columns
+
+        return packing_arrays.unpack(column)
     numbers = array(_TYPECODES[column[0]])
     numbers.frombytes(column[1:])
     if _SWAP:

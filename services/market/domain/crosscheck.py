@@ -13,9 +13,10 @@ from itertools import pairwise
 
 from energymarket.messages import EventStart
 from services.market.domain import events, record
+from services.market.domain.accounts import Accounts
 from services.market.domain.membership import Fleet
 from services.market.domain.record import DEGRADED_EXTERNAL, DEGRADED_WEATHER, Opening, SettledTick
-from services.market.domain.replay import LedgerFault, StoredTick, check_accounts
+from services.market.domain.replay import HIGHEST_HOME, LedgerFault, StoredTick, check_accounts
 
 API, EXTERNAL = "api", "external"
 
@@ -197,7 +198,9 @@ class NewestTicks:
         self._genesis_hash = genesis_hash
         self._before: StoredTick | None = None
         self._from_the_first = True
-        self._left_with: dict[int, tuple[int, int]] = {}
+        self._left_with = Accounts()
+        self._seen = bytearray()
+        """1 in the rows of homes that had part in one of the ticks."""
 
     def feed(self, line: TickLine) -> None:
         """Checks the next tick and takes it in."""
@@ -215,15 +218,32 @@ class NewestTicks:
         except record.RecordCorrupt as error:
             raise LedgerFault(f"tick {stored.tick}: {error}") from error
         self._check.feed(line, settled)
-        out = settled.outcome
-        held = zip(out.stock_wh, out.balance_neur, strict=True)
-        self._left_with.update(zip(settled.home, held, strict=True))
+        self._take_accounts(settled)
         self._before = stored
 
-    def finish(self, accounts: Mapping[int, tuple[int, int]]) -> None:
+    def _take_accounts(self, settled: SettledTick) -> None:
+        homes, out = settled.home, settled.outcome
+        if homes and not 0 < homes[0] <= homes[-1] <= HIGHEST_HOME:
+            raise LedgerFault(f"tick {settled.tick}: no market gives such home ids (I3)")
+        self._left_with.grow_to(homes[-1] if homes else 0)
+        self._left_with.put(homes, out.stock_wh, out.balance_neur)
+        self._seen.extend(bytes(len(self._left_with.stock_wh) - len(self._seen)))
+        for home in homes:
+            self._seen[home - 1] = 1
+
+    def finish(self, accounts: Accounts) -> None:
         """Checks the accounts of the homes that were seen, of all if the first tick was; then what
         is not about a tick of the past."""
-        seen, whole = self._left_with, self._from_the_first
-        known = {home: held for home, held in accounts.items() if whole or home in seen}
-        check_accounts(seen, known)
+        if not self._from_the_first:
+            self._trust_the_unseen(accounts)
+        check_accounts(self._left_with, accounts)
         self._check.finish()
+
+    def _trust_the_unseen(self, accounts: Accounts) -> None:
+        left = self._left_with
+        left.grow_to(len(accounts.stock_wh))
+        self._seen.extend(bytes(len(left.stock_wh) - len(self._seen)))
+        for row, seen in enumerate(self._seen):
+            if not seen and row < len(accounts.stock_wh):
+                left.stock_wh[row] = accounts.stock_wh[row]
+                left.balance_neur[row] = accounts.balance_neur[row]

@@ -6,11 +6,14 @@ name of a process. So the hash of a distributed run equals that of an embedded o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
 from hashlib import sha256
 
 import msgspec
 
+from energymarket.columns import count_of_zeros, total
 from energymarket.errors import EnergyMarketError
 from energymarket.messages import LiveEvent
 from services.market.domain import columns
@@ -71,11 +74,24 @@ _decoder = msgspec.msgpack.Decoder(TickRecord)
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over all homes of a tick."""
+
+    absent: int
+    """Homes of the roster that sent no order in time."""
+    given_wh: int
+    sold_wh: int
+    bought_wh: int
+    spilled_wh: int
+    unserved_wh: int
+
+
+@dataclass(frozen=True)
 class SettledTick:
     """A settled tick with its columns open; ``home``, orders and outcome are row by row."""
 
     opening: Opening
-    home: list[int]
+    home: Sequence[int]
     orders: OrderColumns
     outcome: Outcome
     terms: list[Term]
@@ -85,10 +101,23 @@ class SettledTick:
     def tick(self) -> int:
         return self.opening.tick
 
+    @cached_property
+    def totals(self) -> Totals:
+        """Summed once, for many ask."""
+        out = self.outcome
+        return Totals(
+            absent=count_of_zeros(self.orders.policy),
+            given_wh=total(out.given_wh),
+            sold_wh=total(out.sold_wh),
+            bought_wh=total(out.bought_wh),
+            spilled_wh=total(out.spilled_wh),
+            unserved_wh=total(out.unserved_wh),
+        )
+
     @property
     def absent(self) -> int:
         """Homes of the roster that sent no order in time."""
-        return sum(1 for policy in self.orders.policy if not policy)
+        return self.totals.absent
 
 
 def to_bytes(settled: SettledTick) -> bytes:
@@ -128,7 +157,7 @@ def from_bytes(body: bytes) -> SettledTick:
         record = _decoder.decode(body)
         if record.format != FORMAT:
             raise ValueError(f"format {record.format} is not {FORMAT}")
-        return _opened(record)
+        return _even(_opened(record))
     except (msgspec.DecodeError, ValueError) as error:
         raise RecordCorrupt(f"not a tick record: {error}") from error
 
@@ -166,9 +195,19 @@ def _opened(record: TickRecord) -> SettledTick:
     )
 
 
+def _even(settled: SettledTick) -> SettledTick:
+    """The same; raises ``ValueError`` where a column has not one row per home."""
+    rows = len(settled.home)
+    for part in (settled.orders, settled.outcome):
+        for each in fields(part):
+            if len(getattr(part, each.name)) != rows:
+                raise ValueError(f"{each.name} has not one row per home")
+    return settled
+
+
 def summary(settled: SettledTick) -> dict[str, int]:
     """What the ledger repeats of a record beside it, so that a history need not open records."""
-    opening, out = settled.opening, settled.outcome
+    opening, sums = settled.opening, settled.totals
     return {
         "tick": opening.tick,
         "price_neur_per_wh": opening.price_neur_per_wh,
@@ -176,12 +215,12 @@ def summary(settled: SettledTick) -> dict[str, int]:
         "temperature_mdeg": opening.temperature_mdeg,
         "degraded": opening.degraded,
         "homes": len(settled.home),
-        "absent": settled.absent,
-        "given_wh": sum(out.given_wh),
-        "sold_wh": sum(out.sold_wh),
-        "bought_wh": sum(out.bought_wh),
-        "spilled_wh": sum(out.spilled_wh),
-        "unserved_wh": sum(out.unserved_wh),
+        "absent": sums.absent,
+        "given_wh": sums.given_wh,
+        "sold_wh": sums.sold_wh,
+        "bought_wh": sums.bought_wh,
+        "spilled_wh": sums.spilled_wh,
+        "unserved_wh": sums.unserved_wh,
     }
 
 
@@ -193,7 +232,9 @@ def genesis_hash(rules: Rules) -> bytes:
 
 def chained_hash(previous_hash: bytes, record: bytes) -> bytes:
     """H(previous hash, canonical bytes of the tick): 32 bytes of SHA-256."""
-    return sha256(previous_hash + record).digest()
+    chained = sha256(previous_hash)
+    chained.update(record)
+    return chained.digest()
 
 
 def settled_tick(
@@ -207,7 +248,7 @@ def settled_tick(
     next_price_neur_per_wh, terms = price
     return SettledTick(
         opening=opening,
-        home=list(roster.home),
+        home=roster.home,
         orders=orders,
         outcome=outcome,
         terms=terms,

@@ -7,18 +7,23 @@ this market and by no faulty one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Final
 
+from energymarket.columns import ascend, is_long
 from energymarket.errors import EnergyMarketError
 from services.market.domain import audit, record
+from services.market.domain.accounts import Accounts, first_difference
 from services.market.domain.audit import Residuals
 from services.market.domain.pricing import PRICE_MODELS, MarketOutcome, PriceModel, next_price
 from services.market.domain.record import SettledTick
 from services.market.domain.rules import Rules
 from services.market.domain.settlement import OrderColumns, Roster, settle
 from services.market.domain.snapshot import Page, Snapshot, seal, unpacked
+
+HIGHEST_HOME: Final = 2**24
+"""Ids are given lowest first; a forged record must not make a replay fill the memory."""
 
 
 class LedgerFault(EnergyMarketError):
@@ -47,8 +52,7 @@ class Replay:
         self.home_ticks = 0
         self.residuals = Residuals()
         self.head_hash = record.genesis_hash(rules)
-        self.stock_wh: dict[int, int] = {}
-        self.balance_neur: dict[int, int] = {}
+        self.accounts = Accounts()
         self._rules = rules
         self._model: PriceModel = PRICE_MODELS[rules.price_model]()
         self._price_neur_per_wh = self._model.start_neur_per_wh
@@ -57,19 +61,17 @@ class Replay:
             self._start_at(*base)
 
     def _start_at(self, snapshot: Snapshot, pages: Sequence[Page]) -> None:
-        stock_wh, balance_neur = opened(snapshot, pages)
-        self.stock_wh = dict(enumerate(stock_wh, start=1))
-        self.balance_neur = dict(enumerate(balance_neur, start=1))
+        self.accounts = opened(snapshot, pages)
         self.head_hash, self.tick = snapshot.tick_hash, snapshot.tick
         self._epoch, self._price_neur_per_wh = snapshot.epoch, snapshot.next_price_neur_per_wh
 
     def check_snapshot(self, snapshot: Snapshot, pages: Sequence[Page]) -> None:
         """Checks a snapshot of the tick that was fed last; raises ``LedgerFault``."""
-        accounts = dict(enumerate(zip(*opened(snapshot, pages), strict=True), start=1))
+        accounts = opened(snapshot, pages)
         said = snapshot.tick_hash, snapshot.epoch, snapshot.next_price_neur_per_wh
         if said != (self.head_hash, self._epoch, self._price_neur_per_wh):
             raise LedgerFault(f"the snapshot of tick {self.tick} is not of that tick (I5)")
-        check_accounts(self.accounts(), accounts, f"the snapshot of tick {self.tick}")
+        check_accounts(self.accounts, accounts, f"the snapshot of tick {self.tick}")
 
     def feed(self, stored: StoredTick) -> SettledTick:
         """Checks the next tick, takes it in and gives it opened; raises ``LedgerFault``."""
@@ -85,17 +87,12 @@ class Replay:
             raise LedgerFault(f"tick {stored.tick}: the books do not balance (I1, I2): {residuals}")
         self._check_settlement(settled, roster)
         self._check_price(settled)
-        self.stock_wh.update(zip(settled.home, settled.outcome.stock_wh, strict=True))
-        self.balance_neur.update(zip(settled.home, settled.outcome.balance_neur, strict=True))
+        self.accounts.put(settled.home, settled.outcome.stock_wh, settled.outcome.balance_neur)
         self.head_hash, self.tick, self._epoch = tick_hash, stored.tick, stored.epoch
         self._price_neur_per_wh = settled.next_price_neur_per_wh
         self.ticks += 1
         self.home_ticks += len(settled.home)
         return settled
-
-    def accounts(self) -> dict[int, tuple[int, int]]:
-        """(stock, balance) of each home that has had part in a tick, by home id."""
-        return {h: (wh, self.balance_neur[h]) for h, wh in self.stock_wh.items()}
 
     def _check_order(self, stored: StoredTick) -> None:
         if stored.tick != self.tick + 1:
@@ -118,19 +115,18 @@ class Replay:
 
     def _roster(self, settled: SettledTick) -> Roster:
         homes = settled.home
-        if any(a >= b for a, b in pairwise(homes)):
+        if not ascend(homes):
             raise LedgerFault(f"tick {settled.tick}: a home has two outcomes, or none (I3)")
-        return Roster(
-            home=homes,
-            stock_wh=[self.stock_wh.get(home, 0) for home in homes],
-            balance_neur=[self.balance_neur.get(home, 0) for home in homes],
-        )
+        if homes and not 0 < homes[0] <= homes[-1] <= HIGHEST_HOME:
+            raise LedgerFault(f"tick {settled.tick}: no market gives such home ids (I3)")
+        self.accounts.grow_to(homes[-1] if homes else 0)
+        return Roster(homes, *self.accounts.of(homes))
 
     def _check_orders(self, settled: SettledTick, roster: Roster) -> None:
-        orders = settled.orders
-        for row, home in enumerate(settled.home):
-            if not _possible(orders, row, roster.stock_wh[row]):
-                raise LedgerFault(f"tick {settled.tick}: home {home} has an impossible order")
+        row = _first_impossible(settled.orders, roster.stock_wh)
+        if row is not None:
+            home = settled.home[row]
+            raise LedgerFault(f"tick {settled.tick}: home {home} has an impossible order")
 
     def _check_settlement(self, settled: SettledTick, roster: Roster) -> None:
         outcome = settle(
@@ -149,12 +145,23 @@ class Replay:
             price_neur_per_wh=settled.opening.price_neur_per_wh,
             temperature_mdeg=settled.opening.temperature_mdeg,
             homes=len(settled.home) - settled.absent,
-            bought_wh=sum(settled.outcome.bought_wh),
-            sold_wh=sum(settled.outcome.sold_wh),
+            bought_wh=settled.totals.bought_wh,
+            sold_wh=settled.totals.sold_wh,
             events=settled.opening.events,
         )
         if next_price(self._model, outcome) != (settled.next_price_neur_per_wh, settled.terms):
             raise LedgerFault(f"tick {settled.tick}: the next price is not what its terms make it")
+
+
+def _first_impossible(orders: OrderColumns, stock_wh: Sequence[int]) -> int | None:
+    """The first row with an order that cannot have been taken."""
+    if is_long(stock_wh):
+        from services.market.domain import replay_arrays  # noqa: PLC0415 - see columns
+
+        if replay_arrays.all_possible(orders, stock_wh):
+            return None
+    rows = enumerate(stock_wh)
+    return next((row for row, stock in rows if not _possible(orders, row, stock)), None)
 
 
 def _possible(orders: OrderColumns, row: int, stock_wh: int) -> bool:
@@ -168,32 +175,28 @@ def _possible(orders: OrderColumns, row: int, stock_wh: int) -> bool:
     return 4 <= policy <= 6 and amount == -has_wh > 0
 
 
-def opened(snapshot: Snapshot, pages: Sequence[Page]) -> tuple[list[int], list[int]]:
-    """(stock in Wh, balance in nEUR) by home in a snapshot; raises ``LedgerFault``."""
+def opened(snapshot: Snapshot, pages: Sequence[Page]) -> Accounts:
+    """The accounts in a snapshot; raises ``LedgerFault``."""
     sealed = seal(
         snapshot.tick, snapshot.epoch, snapshot.tick_hash, snapshot.next_price_neur_per_wh, pages
     )
     if sealed != snapshot.seal:
         raise LedgerFault(f"the snapshot of tick {snapshot.tick} is not what was sealed (I5)")
     try:
-        return unpacked(pages)
+        stock_wh, balance_neur = unpacked(pages)
     except ValueError as error:
         raise LedgerFault(f"the snapshot of tick {snapshot.tick} holds {error}") from error
+    if len(stock_wh) != len(balance_neur):
+        raise LedgerFault(f"the snapshot of tick {snapshot.tick} holds uneven columns (I5)")
+    return Accounts(stock_wh, balance_neur)
 
 
-def check_accounts(
-    replayed: Mapping[int, tuple[int, int]],
-    accounts: Mapping[int, tuple[int, int]],
-    where: str = "its account",
-) -> None:
-    """I5: each home has the (stock, balance) that its last tick left it with, all others nothing.
-
-    Both are by home id; an account of nothing may be left out. Raises ``LedgerFault``.
-    """
-    for home in sorted(replayed.keys() | accounts.keys()):
-        found, wanted = accounts.get(home, (0, 0)), replayed.get(home, (0, 0))
-        if found != wanted:
-            raise LedgerFault(
-                f"home {home}: {where} holds {found[0]} Wh and {found[1]} nEUR, "
-                f"the replay gives {wanted[0]} Wh and {wanted[1]} nEUR (I5)"
-            )
+def check_accounts(replayed: Accounts, accounts: Accounts, where: str = "its account") -> None:
+    """I5: each home has what its last tick left it with, all others nothing; ``LedgerFault``."""
+    home = first_difference(replayed, accounts)
+    if home is not None:
+        found, wanted = accounts.held_by(home), replayed.held_by(home)
+        raise LedgerFault(
+            f"home {home}: {where} holds {found[0]} Wh and {found[1]} nEUR, "
+            f"the replay gives {wanted[0]} Wh and {wanted[1]} nEUR (I5)"
+        )

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from energymarket.columns import is_long
 from energymarket.policies import Policy
-from services.market.domain.matching import Gift, pair_gifts, share, split_by_priority
+from services.market.domain.gifts import Gifts
+from services.market.domain.matching import Gift, share, split_by_priority
 
 ABSENT = 0
 """In the policy column: this home of the roster sent no order in time."""
@@ -50,18 +52,18 @@ class OrderColumns:
 class Outcome:
     """What the tick did to each home of the roster, in its order."""
 
-    given_wh: list[int]
-    received_wh: list[int]
-    sold_wh: list[int]
-    bought_wh: list[int]
-    spilled_wh: list[int]
-    unserved_wh: list[int]
-    stock_wh: list[int]
-    balance_neur: list[int]
+    given_wh: Sequence[int]
+    received_wh: Sequence[int]
+    sold_wh: Sequence[int]
+    bought_wh: Sequence[int]
+    spilled_wh: Sequence[int]
+    unserved_wh: Sequence[int]
+    stock_wh: Sequence[int]
+    balance_neur: Sequence[int]
 
     def gifts(self, homes: Sequence[int]) -> list[Gift]:
         """Who gave how much to whom."""
-        return pair_gifts(homes, self.given_wh, self.received_wh)
+        return Gifts.paired(homes, self.given_wh, self.received_wh).rows()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,36 @@ def settle(
     partner (R11), all at the tick's price. What a ``give_only`` home could not give returns to its
     stock, and what the stock cannot hold is spilled (R10). The orders must be valid: an offer at
     most what the home has, a request exactly what it lacks (``order_book`` sees to that).
+
+    A roster in long columns is settled on whole columns where 64 bits will do for it; the outcome
+    is the same, in long columns.
     """
+    if not is_long(roster.home):
+        return settle_one_by_one(
+            roster,
+            orders,
+            price_neur_per_wh=price_neur_per_wh,
+            seed=seed,
+            tick=tick,
+            credit=credit,
+        )
+    from services.market.domain import settlement_arrays  # noqa: PLC0415 - see columns
+
+    return settlement_arrays.settle(
+        roster, orders, price_neur_per_wh=price_neur_per_wh, seed=seed, tick=tick, credit=credit
+    )
+
+
+def settle_one_by_one(
+    roster: Roster,
+    orders: OrderColumns,
+    *,
+    price_neur_per_wh: int,
+    seed: int,
+    tick: int,
+    credit: CreditRule = UNLIMITED,
+) -> Outcome:
+    """``settle``, home by home, in integers without a bound: the reference."""
     policies = _effective_policies(roster, orders, credit)
     given_wh, received_wh = _gifts(roster, orders, policies, seed=seed, tick=tick)
     size = len(policies)

@@ -7,11 +7,13 @@ noted the head hash of the run at that tick has the proof that the snapshot is o
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
+from energymarket.columns import long_zeros
 from services.market.domain import columns
 
 PAGE_HOMES: Final = 4_096
@@ -51,12 +53,12 @@ def seal(
     return digest.digest()
 
 
-def unpacked(pages: Iterable[Page]) -> tuple[list[int], list[int]]:
+def unpacked(pages: Iterable[Page]) -> tuple[array[int], array[int]]:
     """(stock in Wh, balance in nEUR) of every home, home 1 first; raises ``ValueError``."""
-    stock_wh: list[int] = []
-    balance_neur: list[int] = []
+    stock_wh, balance_neur = long_zeros(0), long_zeros(0)
     for page in pages:
         missing = page.page * PAGE_HOMES - len(stock_wh)
-        stock_wh += [0] * missing + columns.unpack(page.stock_wh)
-        balance_neur += [0] * missing + columns.unpack(page.balance_neur)
+        for held, packed in ((stock_wh, page.stock_wh), (balance_neur, page.balance_neur)):
+            held.extend(long_zeros(missing))
+            held.extend(columns.unpack(packed))
     return stock_wh, balance_neur

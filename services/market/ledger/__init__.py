@@ -2,11 +2,10 @@
 
 from services.market.ledger.history import History, PriceRow, StoredEvent
 from services.market.ledger.inspection import Inspection
-from services.market.ledger.ledger import Accounts, Ledger, World
+from services.market.ledger.ledger import Ledger, World
 from services.market.ledger.retention import Retention
 
 __all__ = [
-    "Accounts",
     "History",
     "Inspection",
     "Ledger",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -77,7 +78,7 @@ class History:
         with Inspection.of(self._database) as look:
             yield look
 
-    def accounts(self) -> tuple[list[int], list[int]]:
+    def accounts(self) -> tuple[array[int], array[int]]:
         """(stock, money) of every home as stored, home 1 first."""
         with self._database.reading() as connection:
             rows = connection.execute(sa.select(accounts).order_by(accounts.c.page))
@@ -181,7 +182,7 @@ class History:
         with self._database.reading() as connection:
             return [_stored_event(row) for row in connection.execute(query)]
 
-    def account_page(self, page: int) -> tuple[list[int], list[int]] | None:
+    def account_page(self, page: int) -> tuple[Sequence[int], Sequence[int]] | None:
         """(stocks in Wh, balances in nEUR) of a page of accounts; None when there is none."""
         query = sa.select(accounts.c.stock_wh, accounts.c.balance_neur).where(
             accounts.c.page == page

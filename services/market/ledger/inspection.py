@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from energymarket.messages import EventStart
 from services.market.domain import columns, record
+from services.market.domain.accounts import Accounts
 from services.market.domain.crosscheck import (
     NewestTicks,
     StoredStart,
@@ -26,7 +27,7 @@ from services.market.domain.crosscheck import (
 from services.market.domain.home_ids import from_ranges
 from services.market.domain.membership import Fleet
 from services.market.domain.pricing import PRICE_MODELS
-from services.market.domain.replay import LedgerFault, StoredTick
+from services.market.domain.replay import HIGHEST_HOME, LedgerFault, StoredTick
 from services.market.domain.rules import Rules
 from services.market.domain.snapshot import PAGE_HOMES, Page, Snapshot
 from services.market.errors import LedgerUnreadable
@@ -44,6 +45,7 @@ _TICKS: Final = (
     f"SELECT {', '.join(_BESIDE)}, epoch, at, record, hash FROM ticks WHERE tick > ? ORDER BY tick"
 )
 
+_MOST_PAGES: Final = HIGHEST_HOME // PAGE_HOMES
 _LOOK_BACK_TICKS: Final = 1_000
 _LOOK_BACK_HOME_TICKS: Final = 200_000
 _QUICK_CHECK_BYTES: Final = 1 << 30
@@ -135,16 +137,18 @@ class Inspection:
         ((oldest,),) = self._rows("SELECT min(tick) FROM ticks", (int, type(None)))
         return int(oldest or 1)
 
-    def accounts(self) -> dict[int, tuple[int, int]]:
-        """(stock, balance) by home id; homes that have nothing may be missing."""
-        held: dict[int, tuple[int, int]] = {}
+    def accounts(self) -> Accounts:
+        """What every home has."""
+        held = Accounts()
         query = "SELECT page, stock_wh, balance_neur FROM accounts ORDER BY page"
         for page, stocks, balances in self._rows(query, int, bytes, bytes):
             stock_wh, balance_neur = _unpacked(stocks), _unpacked(balances)
-            if page < 0 or not len(stock_wh) == len(balance_neur) <= PAGE_HOMES:
+            even = len(stock_wh) == len(balance_neur) <= PAGE_HOMES
+            if not 0 <= page < _MOST_PAGES or not even:
                 raise LedgerUnreadable(f"the ledger is damaged: page {page} of the accounts")
-            homes = range(page * PAGE_HOMES + 1, (page + 1) * PAGE_HOMES + 1)
-            held.update(zip(homes, zip(stock_wh, balance_neur, strict=True), strict=False))
+            held.grow_to(page * PAGE_HOMES)
+            held.stock_wh.extend(stock_wh)
+            held.balance_neur.extend(balance_neur)
         return held
 
     def snapshots(self) -> dict[int, Snapshot]:
@@ -272,7 +276,7 @@ def _check_types(table: str, row: Sequence[Any], types: Sequence[Any]) -> None:
             )
 
 
-def _unpacked(column: bytes) -> list[int]:
+def _unpacked(column: bytes) -> Sequence[int]:
     try:
         return columns.unpack(column)
     except ValueError as error:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from energymarket.messages import EventStart
 from services.market.domain import columns, record
+from services.market.domain.accounts import Accounts, stretch_of
 from services.market.domain.home_ids import from_ranges, to_ranges
 from services.market.domain.membership import Fleet
 from services.market.domain.record import Opening, SettledTick
@@ -24,6 +25,7 @@ from services.market.ledger.inspection import check_before_writing, check_newest
 from services.market.ledger.retention import Retention, Trimmer
 from services.market.ledger.tables import (
     Database,
+    Prepared,
     accounts,
     epochs,
     events,
@@ -55,21 +57,6 @@ class World:
     @property
     def price_model(self) -> str:
         return self.rules.price_model
-
-
-@dataclass(slots=True)
-class Accounts:
-    """Stock and money by home id; row 0 is home 1. Homes never seen have zeros."""
-
-    stock_wh: list[int]
-    balance_neur: list[int]
-
-    def grow_to(self, home: int) -> None:
-        """Makes room for home ids up to ``home``."""
-        missing = home - len(self.stock_wh)
-        if missing > 0:
-            self.stock_wh.extend([0] * missing)
-            self.balance_neur.extend([0] * missing)
 
 
 class Ledger:
@@ -117,7 +104,7 @@ class Ledger:
     def newest_epoch(self) -> int:
         """The epoch of the market that took over last; 0 before the first."""
         with self._database.reading() as connection:
-            return connection.execute(_NEWEST_EPOCH).scalar() or 0
+            return _NEWEST_EPOCH.run(connection).scalar() or 0
 
     def check_epoch(self) -> None:
         """Raises ``EpochLost`` when another market took over, ``LedgerUnavailable``."""
@@ -136,7 +123,7 @@ class Ledger:
         """
         check_newest(self._database)
         with self._database.writing("the epoch") as connection:
-            newest = connection.execute(_NEWEST_EPOCH).scalar() or 0
+            newest = _NEWEST_EPOCH.run(connection).scalar() or 0
             head = connection.execute(_NEWEST_TICK).scalar() or 0
             row = {"epoch": newest + 1, "from_tick": head + 1, "at": at}
             connection.execute(sa.insert(epochs), row)
@@ -167,12 +154,11 @@ class Ledger:
             if uncertain and self._is_stored(connection, stored):
                 self._settle_doubt()
                 return
-            connection.execute(
-                _INSERT_TICK, _tick_row(settled, self.epoch, at, body=body, tick_hash=tick_hash)
-            )
+            row = _tick_row(settled, self.epoch, at, body=body, tick_hash=tick_hash)
+            _INSERT_TICK.run(connection, [row])
             pages = _changed_pages(settled.home, after)
             if pages:
-                connection.execute(_REPLACE_PAGE, pages)
+                _REPLACE_PAGE.run(connection, pages)
             if starts:
                 rows = [_event_row(start, settled.tick, "external") for start in starts]
                 connection.execute(_INSERT_EVENT, rows)
@@ -261,19 +247,19 @@ class Ledger:
         self._database.close()
 
     def _check_epoch(self, connection: sa.Connection) -> None:
-        newest = connection.execute(_NEWEST_EPOCH).scalar()
+        newest = _NEWEST_EPOCH.run(connection).scalar()
         if newest != self.epoch:
             raise EpochLost(
                 f"epoch {self.epoch} has ended: another market took over with epoch {newest}"
             )
 
 
-_INSERT_TICK = sa.insert(ticks)
+_INSERT_TICK = Prepared(sa.insert(ticks))
 _INSERT_EVENT = sa.insert(events)
-_REPLACE_PAGE = sa.insert(accounts).prefix_with("OR REPLACE")
+_REPLACE_PAGE = Prepared(sa.insert(accounts).prefix_with("OR REPLACE"))
 _REPLACE_FLEET = sa.insert(fleets).prefix_with("OR REPLACE")
 _NEWEST_TICK = sa.select(sa.func.max(ticks.c.tick))
-_NEWEST_EPOCH = sa.select(sa.func.max(epochs.c.epoch))
+_NEWEST_EPOCH = Prepared(sa.select(sa.func.max(epochs.c.epoch)))
 
 
 def _world_row(made: World) -> dict[str, Any]:
@@ -314,7 +300,7 @@ def _tick_row(
 
 
 def _changed_pages(homes: Sequence[int], after: Accounts) -> list[dict[str, Any]]:
-    starts = [page * PAGE_HOMES for page in sorted({(home - 1) // PAGE_HOMES for home in homes})]
+    starts = [page * PAGE_HOMES for page in _pages(homes)]
     return [
         {
             "page": start // PAGE_HOMES,
@@ -323,6 +309,13 @@ def _changed_pages(homes: Sequence[int], after: Accounts) -> list[dict[str, Any]
         }
         for start in starts
     ]
+
+
+def _pages(homes: Sequence[int]) -> Iterable[int]:
+    """The pages on which these ascending homes stand."""
+    if homes and stretch_of(homes):
+        return range((homes[0] - 1) // PAGE_HOMES, (homes[-1] - 1) // PAGE_HOMES + 1)
+    return sorted({(home - 1) // PAGE_HOMES for home in homes})
 
 
 def _event_row(start: EventStart, start_tick: int, source: str) -> dict[str, Any]:

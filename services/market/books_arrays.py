@@ -1,0 +1,18 @@
+"""The policies of many homes, learnt at once: see ``books``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from energymarket.column_arrays import view
+from energymarket.policies import Policy
+from services.market.domain.record import SettledTick
+
+
+def learn(surplus: bytearray, need: bytearray, settled: SettledTick) -> None:
+    """Notes the policies of a tick's orders; row 0 is home 1, and there is room for every home."""
+    row, policy = view(settled.home) - 1, view(settled.orders.policy)
+    needs = policy >= int(Policy.ASK_ONLY)
+    offers = (policy > 0) & ~needs
+    for known, shown in ((surplus, offers), (need, needs)):
+        np.frombuffer(known, dtype=np.uint8)[row[shown]] = policy[shown].astype(np.uint8)

@@ -1,0 +1,50 @@
+"""The gifts of a tick with many homes, on whole columns: see ``gifts``."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+
+from energymarket.column_arrays import Numbers, column, view
+
+
+def paired(
+    homes: Sequence[int], given_wh: Sequence[int], received_wh: Sequence[int]
+) -> tuple[array[int], array[int], array[int]]:
+    """``matching.pair_gifts`` as columns: (givers, takers, energies in Wh).
+
+    Laid end to end, what givers give and what takers get are two ways to cut one length; each piece
+    between neighbouring cuts is a gift.
+    """
+    home, given, received = view(homes), view(given_wh), view(received_wh)
+    givers, takers = np.flatnonzero(given), np.flatnonzero(received)
+    given_to, taken_to = np.cumsum(given[givers]), np.cumsum(received[takers])
+    # Two ascending runs: a stable sort merges them.
+    cuts = np.sort(np.concatenate((given_to, taken_to)), kind="stable")
+    cuts = cuts[np.append(cuts[1:] != cuts[:-1], True)] if cuts.size else cuts
+    return (
+        column(home[givers[np.searchsorted(given_to, cuts)]]),
+        column(home[takers[np.searchsorted(taken_to, cuts)]]),
+        column(np.diff(cuts, prepend=0)),
+    )
+
+
+def touching(givers: Sequence[int], takers: Sequence[int], homes: Sequence[int]) -> Numbers | None:
+    """The positions of the gifts of which one of these ascending homes is giver or taker; None if
+    these are all there are."""
+    ours, giver, taker = view(homes), view(givers), view(takers)
+    # Both columns ascend, so that the gifts of neighbouring homes lie together.
+    ends = np.array((homes[0], homes[-1] + 1))
+    dense = homes[-1] - homes[0] + 1 == len(homes)
+    chosen = np.zeros(len(giver), dtype=np.bool_)
+    for party in (giver, taker):
+        first, last = np.searchsorted(party, ends)
+        chosen[first:last] |= True if dense else np.isin(party[first:last], ours)
+    return None if chosen.all() else np.flatnonzero(chosen)
+
+
+def taken(numbers: Sequence[int], positions: Numbers) -> array[int]:
+    """The numbers at these positions."""
+    return column(view(numbers)[positions])
