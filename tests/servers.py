@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from random import Random
 from typing import IO
 
 import pytest
@@ -35,18 +36,28 @@ _SCRIPTS = (
 # As deploy/docker-compose.yml sets it: schedulers that sleep when idle instead of spinning, for
 # the broker shares the processors with what is tested.
 _AS_DEPLOYED = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
+_NEVER_HANDED_OUT = range(15_000, 32_000)  # Linux begins at 32,768, others later
 _START_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 30.0
 _PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listens on; all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Ports of the loopback that nobody listens on; all different.
+
+    Not from those that the system hands out: it would give one of them to some connection before
+    the server that it was picked for has started.
+    """
+    found: list[int] = []
+    for port in Random().sample(_NEVER_HANDED_OUT, len(_NEVER_HANDED_OUT)):
+        if len(found) == count:
+            break
+        with socket.socket() as each, contextlib.suppress(OSError):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            each.bind(("127.0.0.1", port))
+            found.append(port)
+    assert len(found) == count, "no free ports"
+    return found
 
 
 def greets(port: int) -> bool:
