@@ -10,8 +10,9 @@ pika's errors end here: a connection that cannot be had is no error to the owner
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import threading
+import socket
 from collections import deque
 from functools import partial
 from typing import Any, Final
@@ -39,6 +40,7 @@ from energymarket.bus.broker_trouble import (
 )
 from energymarket.bus.counters import BusCounters
 from energymarket.bus.inbox import Inbox
+from energymarket.bus.loop_drivers import LoopDriver, OwnerDriver, ThreadDriver
 from energymarket.bus.port import Connected, Disconnected, Returned, TopologyMaker
 from energymarket.bus.pulse import Finding, Pulse
 from energymarket.bus.rabbit_options import RabbitOptions
@@ -85,13 +87,15 @@ class RabbitBus(ThreadedBus):
 
 
 class _Link:
-    """The I/O thread. All but ``start``, ``submit`` and ``stop`` runs in it."""
+    """The half that runs in the I/O loop; only ``start``, ``submit`` and ``stop`` do not."""
 
     def __init__(
         self, parameters: Any, options: RabbitOptions, stamp: Stamp, retries: Retries, log: Log
     ) -> None:
         logging.getLogger("pika").setLevel(logging.CRITICAL)  # what it says is said here, once
-        self.inbox: Arrivals = Inbox()
+        owner = None if options.own_thread else OwnerDriver()
+        self._driver: LoopDriver = owner or ThreadDriver("rabbit-bus")
+        self.inbox: Arrivals = Inbox(owner)
         self.counters = BusCounters()
         self.generation = 0
         self._parameters = parameters
@@ -101,7 +105,6 @@ class _Link:
         self._retries = retries
         self._loop: Any = None
         self._retry_timer: Any = None
-        self._thread = threading.Thread(target=self._run, name="rabbit-bus", daemon=True)
         self._maker: TopologyMaker = Topology
         self._connection: _Connection | None = None
         self._session: Session | None = None
@@ -118,27 +121,20 @@ class _Link:
     def start(self, topology: TopologyMaker) -> None:
         self._maker = topology
         self._loop = IOLoop()
-        self._thread.start()
+        self._driver.start(self._loop, self._connect, self._stumbled)
 
     def submit(self, batch: Batch) -> None:
         self._work.append(batch)
         self._schedule()
 
     def stop(self, timeout_s: float) -> None:
-        self._loop.add_callback_threadsafe(self._shut_down)
-        self._thread.join(timeout_s)
-        if self._thread.is_alive():
+        self._driver.call(self._shut_down)
+        if not self._driver.stop(timeout_s):
             self._log.warning("the connection to the broker did not close in time")
 
-    def _run(self) -> None:
-        self._loop.add_callback_threadsafe(self._connect)
-        while not self._stopping:
-            try:
-                self._loop.start()
-            except Exception:  # noqa: BLE001 - a fault of ours; without its thread a bus is deaf
-                self._log.exception("the connection stumbled; starting it anew")
-                self._hang_up("internal error")
-        self._loop.close()
+    def _stumbled(self) -> None:
+        self._log.exception("the connection stumbled; starting it anew")
+        self._hang_up("internal error")
 
     def _connect(self) -> None:
         self._connection = connection = _Connection(
@@ -200,7 +196,7 @@ class _Link:
             self._unserved = connection.pulse.unserved
         self._end_session(reason)
         if self._stopping:
-            self._loop.stop()
+            self._driver.end()
             return
         if not isinstance(error, exceptions.ConnectionClosedByClient):
             self._retries.failed(code, reason)
@@ -215,7 +211,7 @@ class _Link:
         self._stopping = True
         self._drain()
         if self._connection is None:
-            self._loop.stop()
+            self._driver.end()
         else:
             self._hang_up("closed")
 
@@ -356,7 +352,7 @@ class _Link:
     def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
-            self._loop.add_callback_threadsafe(self._drain)
+            self._driver.call(self._drain)
 
     def _drain(self) -> None:
         """Sends all that was submitted, then settles what has been confirmed."""
@@ -414,6 +410,16 @@ class _Connection(pika.SelectConnection):  # type: ignore[misc]  # untyped base
         self._held_bytes += sum(map(len, marshaled_frames))
         if self._held_bytes >= _MAX_WRITE_BYTES:
             self._write_held()
+
+    def _adapter_emit_data(self, data: bytes) -> None:
+        """Sends what the socket takes at once, where pika would first ask the poller about it."""
+        transport = self._transport
+        plain = type(getattr(transport, "_sock", None)) is socket.socket  # not one with TLS
+        if plain and not transport.get_write_buffer_size():
+            with contextlib.suppress(OSError):  # it takes nothing now, or is broken: pika finds out
+                data = data[transport._sock.send(data) :]
+        if data:
+            super()._adapter_emit_data(data)
 
     def _write_held(self) -> None:
         if self._held:
