@@ -114,6 +114,7 @@ def receipt(order: Message | None) -> Receipts:
         gift_giver=[],
         gift_taker=[],
         gift_wh=[],
+        opened=None,
     )
 
 
