@@ -10,10 +10,9 @@ pika's errors end here: a connection that cannot be had is no error to the owner
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import socket
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -22,14 +21,16 @@ from pika import exceptions, spec
 from pika.adapters.select_connection import IOLoop  # type: ignore[import-untyped]
 
 from energymarket.backoff import Backoff
-from energymarket.bus.amqp_session import Session, Stamp
-from energymarket.bus.amqp_tags import Batch
+from energymarket.bus.amqp_frames import Arrived, Publisher
+from energymarket.bus.amqp_session import Names, Session
+from energymarket.bus.amqp_tags import Batch, Outgoing
 from energymarket.bus.amqp_topology import (
     MAX_PREFETCH,
     consumer_arguments,
     declare,
     declare_again,
 )
+from energymarket.bus.amqp_wire import Wire
 from energymarket.bus.broker_trouble import (
     ACCESS_REFUSED,
     INTERNAL_ERROR,
@@ -56,7 +57,6 @@ _CODES: Final[dict[type, int]] = {
     exceptions.ProbableAccessDeniedError: NOT_ALLOWED,
 }
 _HANG_UP_S: Final = 0.4
-_MAX_WRITE_BYTES: Final = 64 * 1024
 
 
 class RabbitBus(ThreadedBus):
@@ -79,10 +79,10 @@ class RabbitBus(ThreadedBus):
         options = options or RabbitOptions()
         clock = clock or SystemClock()
         parameters = _parameters(url, name, app_id, options)
-        stamp = Stamp(app_id, clock, spec.BasicProperties)
+        names = Names(app_id, clock)
         backoff = Backoff(options.first_retry_s, options.longest_retry_s)
         retries = Retries(log, clock, without_password(url), backoff)
-        link = _Link(parameters, options, stamp, retries, log)
+        link = _Link(parameters, options, names, retries, log)
         super().__init__(link, link.inbox, link.counters, options.max_unconfirmed)
 
 
@@ -90,7 +90,7 @@ class _Link:
     """The half that runs in the I/O loop; only ``start``, ``submit`` and ``stop`` do not."""
 
     def __init__(
-        self, parameters: Any, options: RabbitOptions, stamp: Stamp, retries: Retries, log: Log
+        self, parameters: Any, options: RabbitOptions, names: Names, retries: Retries, log: Log
     ) -> None:
         logging.getLogger("pika").setLevel(logging.CRITICAL)  # what it says is said here, once
         owner = None if options.own_thread else OwnerDriver()
@@ -99,7 +99,7 @@ class _Link:
         self.counters = BusCounters()
         self.generation = 0
         self._parameters = parameters
-        self._stamp = stamp
+        self._names = names
         self._log = log
         self._options = options
         self._retries = retries
@@ -274,7 +274,7 @@ class _Link:
             channel,
             self.generation,
             self.counters,
-            self._stamp,
+            self._publisher(channel),
             confirms=self._options.confirms,
         )
         self._session = session
@@ -287,10 +287,11 @@ class _Link:
         arguments = consumer_arguments(topology, self.generation)
         for queue in topology.consumes:
             done = queue in done_with
-            on_message = partial(self._on_message, session, queue, done)
+            take = partial(self._take, session, queue, done)
+            channel.connection.deliveries[queue.encode()] = take
             channel.basic_consume(
                 queue,
-                on_message,
+                partial(_by_the_driver, take),
                 auto_ack=done,
                 consumer_tag=queue,
                 arguments=arguments,
@@ -314,21 +315,36 @@ class _Link:
         self._log.warning("a queue was deleted; declaring it again", queue=queue)
         self._hang_up(f"queue {queue} was deleted")
 
-    def _on_message(
-        self,
-        session: Session,
-        queue: str,
-        done: bool,
-        _channel: Any,
-        method: Any,
-        _properties: Any,
-        body: bytes,
-    ) -> None:
-        tag = method.delivery_tag
+    def _publisher(self, channel: Any) -> Callable[[Outgoing], None]:
+        """Publishes on the channel: as frames made here, or what has headers as the driver does."""
+        names, connection = self._names, channel.connection
+        frame_max = connection.params.frame_max
+        publisher = Publisher(channel.channel_number, frame_max, names)
+
+        def publish(message: Outgoing) -> None:
+            if message.headers is None and channel.is_open:
+                connection.send_frames(publisher.frames(message))
+                return
+            properties = spec.BasicProperties(**names.properties(message))
+            exchange, key = message.exchange, message.routing_key
+            channel.basic_publish(exchange, key, message.body, properties, message.mandatory)
+
+        return publish
+
+    def _take(self, session: Session, queue: str, done: bool, came: Arrived) -> None:
         if not done:
-            session.unacknowledged.add(tag)
-        exchange, key = method.exchange, method.routing_key
-        self.inbox.put((session.generation, queue, exchange, key, method.redelivered, tag, body))
+            session.unacknowledged.add(came.tag)
+        self.inbox.put(
+            (
+                session.generation,
+                queue,
+                came.exchange,
+                came.routing_key,
+                came.redelivered,
+                came.tag,
+                came.body,
+            )
+        )
 
     def _on_return(
         self, topology: Topology, _channel: Any, method: Any, properties: Any, _body: bytes
@@ -377,55 +393,22 @@ class _Link:
         self.inbox.nudge()
 
 
-class _Connection(pika.SelectConnection):  # type: ignore[misc]  # untyped base
-    """pika's connection, which can also gather frames into few writes, and end without a word.
-
-    pika writes each frame with a ``send`` of its own, three per publication. If its private method
-    were renamed, nothing here would be called and the frames would go out as they always did.
-    """
+class _Connection(Wire, pika.SelectConnection):  # type: ignore[misc]  # untyped base
+    """pika's connection, which can also end without a word."""
 
     pulse: Pulse
-    _held: list[bytes] | None = None
-    _held_bytes = 0
-
-    def cork(self) -> None:
-        """Holds back frames until ``uncork``, or until there are enough for a write."""
-        self._held = []
-
-    def uncork(self) -> None:
-        """Writes what is held back; does nothing if not corked."""
-        self._write_held()
-        self._held = None
 
     def abort(self, reason: str) -> None:
         """Ends the connection without waiting for the broker's answer."""
         if not self.is_closed:
             self._terminate_stream(exceptions.StreamLostError(reason))
 
-    def _output_marshaled_frames(self, marshaled_frames: list[bytes]) -> None:
-        if self._held is None:
-            super()._output_marshaled_frames(marshaled_frames)
-            return
-        self._held += marshaled_frames
-        self._held_bytes += sum(map(len, marshaled_frames))
-        if self._held_bytes >= _MAX_WRITE_BYTES:
-            self._write_held()
 
-    def _adapter_emit_data(self, data: bytes) -> None:
-        """Sends what the socket takes at once, where pika would first ask the poller about it."""
-        transport = self._transport
-        plain = type(getattr(transport, "_sock", None)) is socket.socket  # not one with TLS
-        if plain and not transport.get_write_buffer_size():
-            with contextlib.suppress(OSError):  # it takes nothing now, or is broken: pika finds out
-                data = data[transport._sock.send(data) :]
-        if data:
-            super()._adapter_emit_data(data)
-
-    def _write_held(self) -> None:
-        if self._held:
-            super()._output_marshaled_frames([b"".join(self._held)])
-            self._held.clear()
-            self._held_bytes = 0
+def _by_the_driver(
+    take: Callable[[Arrived], None], _channel: Any, method: Any, _properties: Any, body: bytes
+) -> None:
+    exchange, key = method.exchange, method.routing_key
+    take(Arrived(0, b"", method.delivery_tag, method.redelivered, exchange, key, body))
 
 
 def _prefetch(topology: Topology) -> int:
