@@ -26,6 +26,7 @@ from services.market.checkpoints import (
     TICK_OPENED,
 )
 from services.market.domain.home_ids import to_ranges
+from services.market.domain.membership import Fleet
 from services.market.domain.order_book import OrderBook
 from services.market.domain.record import (
     DEGRADED_EXTERNAL,
@@ -73,7 +74,7 @@ class TickCycle:
         self._first_of_epoch = self._books.tick + 1
         self._given_up_on: set[str] = set()
         self._coded_s = (0.0, 0.0)
-        self._unanswered: tuple[OpenTick, SettledTick] | None = None
+        self._unanswered: tuple[OpenTick, SettledTick, list[Fleet]] | None = None
         self.waiting_for: tuple[str, ...] = ()
         self.newest_opening = self._books.last.opening if self._books.last else None
         self.roster_homes = len(self._books.last.home) if self._books.last else 0
@@ -302,7 +303,7 @@ class TickCycle:
         self._metrics.commit_seconds.observe(committed_at - now)
         self._floor.open_tick = None
         self._desk.receive_again()
-        self._unanswered = tick, tick.settled
+        self._unanswered = tick, tick.settled, self._books.membership.holders(tick.fleets)
         self._count(tick.settled)
         self._next_open_at = tick.opened_at + self._tempo.tick_s
         self._enter(self._rest, committed_at)
@@ -318,15 +319,13 @@ class TickCycle:
         if self._unanswered is None:
             return set()
         begun = self._clock.monotonic()
-        (tick, settled), self._unanswered = self._unanswered, None
+        (tick, settled, present), self._unanswered = self._unanswered, None
         writer = answers.ReceiptWriter(self._books.world.run, settled)
         along = answers.opened_tick(opened) if opened else None
-        present = (self._books.membership.holder(fleet.homes[0]) for fleet in tick.fleets)
         most = self._floor.homes_per_message
         receipts = [
             Publication(topology.RECEIPTS, fleet.key, message, mandatory=True)
             for fleet in present
-            if fleet
             for message in writer.messages(fleet, most.get(fleet.instance, 0), along)
         ]
         news = [answers.tick_settled(self._books, settled), *([opened] if opened else [])]
