@@ -77,6 +77,17 @@ class Settings(BaseSettings):
     )
 
 
+class ExporterSettings(Settings):
+    """Of a service whose only server is the one of its metrics."""
+
+    metrics_host: str = Field(
+        default="127.0.0.1", min_length=1, description="address that the metrics are served on"
+    )
+    metrics_port: int = Field(
+        default=0, ge=0, le=_LARGEST_PORT, description="port of the metrics; 0 serves none"
+    )
+
+
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 

@@ -151,6 +151,7 @@ class MemoryBus:
                 queue.dispatch()
 
     def _leave(self) -> None:
+        self.counters.disconnects += self._channel.connected
         for queue, returned in self._channel.abandon().items():
             self._broker.give_back(queue, returned)
         self._broker.delete_queues_of(self._channel)

@@ -26,6 +26,7 @@ from energymarket.messages import (
 from energymarket.telemetry import Log
 from services.home.domain.profile import PolicyChoice
 from services.home.hosted import Hosted, hosted
+from services.home.meter import Meter
 from services.home.orders import order_messages
 from services.home.receipts import ReceiptParts
 from services.home.report import report_receipts
@@ -62,12 +63,17 @@ class HomeService:
         policy: PolicyChoice | None = None,
         profile: str = "residential",
         homes_per_message: int = 0,
+        meter: Meter | None = None,
     ) -> None:
-        """``homes_per_message`` is the most homes in one message, either way; 0: no bound."""
+        """``homes_per_message`` is the most homes in one message, either way; 0: no bound.
+
+        ``meter`` is told what happens, for whoever counts it.
+        """
         self._bus, self._clock, self._log, self._new_key = bus, clock, log, new_key
         self._instance, self._homes = instance, homes
         self._policy, self._profile = policy or PolicyChoice(), profile
         self._homes_per_message = homes_per_message
+        self._meter = meter or Meter()
         self._fleet = ""
         self._welcome: Welcome | None = None
         self._parts = ReceiptParts()
@@ -144,6 +150,7 @@ class HomeService:
         if self._welcome is None or welcome.run != self._welcome.run:
             self._opened, self._sent_for = None, (0, 0)
         self._welcome = welcome
+        self._meter.joined(len(welcome.home))
         self._parts.forget()
         self.hosted.set_stocks(welcome.home, welcome.stock_wh)
         self._stock_tick = welcome.settled_tick
@@ -162,6 +169,7 @@ class HomeService:
             self._opened.tick,
         ):
             self._opened = opened
+            self._meter.opened(opened.tick)
 
     def _on_receipts(self, receipts: Receipts) -> None:
         if (
@@ -180,6 +188,7 @@ class HomeService:
             self.hosted.set_stocks(part.home, part.stock_wh)
             self._stock_tick = self._settled_tick = part.tick
         if parts:
+            self._meter.received(parts)
             report_receipts(self._log, parts, self.hosted.only_profile)
 
     def _on_receipts_of_a_predecessor(self, receipts: Receipts, homes: Hosted) -> None:
@@ -187,11 +196,13 @@ class HomeService:
         homes.set_stocks(receipts.home, receipts.stock_wh)
         if not self._homes_per_message:  # else more of them may follow
             self._stock_tick = receipts.tick
+        self._meter.received([receipts])
         report_receipts(self._log, [receipts], homes.only_profile)
 
     def _on_refused(self, refused: Refused) -> None:
         if refused.fleet != self._fleet:
             return
+        self._meter.refused(refused.reason)
         if refused.reason == "full":
             self._log.warning("not admitted; trying again", why=refused.detail)
         elif refused.reason in _REFUSALS_THAT_END_MEMBERSHIP:
@@ -229,10 +240,12 @@ class HomeService:
                 self._welcome, opened.tick, offers, requests, self._homes_per_message
             )
             self._order = _Repeat()
+            self._meter.computed(offers, requests)
         elif self._sent_for[1] == opened.epoch and now < self._order.due:
             return self._order.due
         self._sent_for = (opened.tick, opened.epoch)
         self._bus.publish(self._sent)
+        self._meter.ordered(opened.tick)
         self._order.said(now)
         return self._order.due
 

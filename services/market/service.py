@@ -55,6 +55,7 @@ class MarketService:
         """
         self.books = books
         self.metrics = metrics or MarketMetrics()
+        self.metrics.watch(bus.counters)
         self._renew = renew
         self.commands = Commands(bus.wake)
         self._bus, self._clock, self._log = bus, clock, log

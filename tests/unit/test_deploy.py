@@ -35,7 +35,10 @@ SETTINGS: dict[str, type[Settings]] = {
     "weather": WeatherSettings,
     "external": ExternalSettings,
 }
-INSIDE_ONLY = {"amqp_url", "redis_url", "ledger_url", "api_host", "port", "instance_id"}
+INSIDE_ONLY = {
+    *("amqp_url", "redis_url", "ledger_url", "api_host", "port", "instance_id"),
+    *("metrics_host", "metrics_port"),
+}
 """Settings that the compose file decides itself, for a container's inside is not the user's."""
 
 # ------------------------------------------------------------------------------------ containers
