@@ -16,6 +16,7 @@ from energymarket import topology
 from energymarket.codec import CONTENT_TYPE
 from energymarket.messages import MESSAGE_TYPES, Message
 from energymarket.topology import Exchange, Queue
+from energymarket.tracing import HEADER
 from lab import message_page
 from lab.message_flows import FLOWS, SERVICES, Flow, carried, exchanges, queues, sources
 from lab.message_schemas import schema_of
@@ -51,6 +52,15 @@ _PROPERTIES: Final = {
             "description": "When it was sent.",
             "x-unit": "seconds since 1970",
         },
+    },
+}
+_HEADERS: Final = {
+    "type": "object",
+    "properties": {
+        HEADER: {
+            **_TEXT,
+            "description": "W3C trace context of what sent it; only where ticks are traced.",
+        }
     },
 }
 _HEADERS_OF_THE_DEAD: Final = {
@@ -263,6 +273,7 @@ def _message(kind: type[Message]) -> dict[str, Any]:
         "name": name,
         "title": name,
         "summary": " ".join(inspect.getdoc(kind).partition("\n\n")[0].split()),  # type: ignore[union-attr]
+        "headers": _HEADERS,
         "contentType": CONTENT_TYPE,
         "payload": _ref("schemas", name),
         "bindings": {"amqp": {"messageType": name, **_BINDING}},

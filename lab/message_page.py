@@ -99,14 +99,20 @@ def _properties(components: dict[str, Any]) -> str:
         )
         for name, schema in properties.items()
     ]
-    headers = components["messages"]["DeadLetter"]["headers"]["properties"]
-    dead = [(f"`{name}`", schema["description"]) for name, schema in headers.items()]
     return (
         "## Properties and headers\n\nEach message carries these properties of AMQP:\n\n"
         + _table(("property", "type", "is", "unit"), rows)
-        + "\nA dead letter carries these headers:\n\n"
-        + _table(("header", "is"), dead)
+        + "\nA message may carry this header:\n\n"
+        + _headers(components["messages"]["TickOpened"])
+        + "\nA dead letter carries these:\n\n"
+        + _headers(components["messages"]["DeadLetter"])
     )
+
+
+def _headers(message: dict[str, Any]) -> str:
+    headers = message["headers"]["properties"]
+    rows = [(f"`{name}`", schema["description"]) for name, schema in headers.items()]
+    return _table(("header", "is"), rows)
 
 
 def _message(name: str, message: dict[str, Any], schema: dict[str, Any]) -> str:

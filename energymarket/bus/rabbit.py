@@ -48,6 +48,7 @@ from energymarket.errors import BusError
 from energymarket.settings import without_password
 from energymarket.telemetry import Log
 from energymarket.topology import DEAD, Topology
+from energymarket.tracing import trace_in
 
 _CODES: Final[dict[type, int]] = {
     exceptions.ProbableAuthenticationError: ACCESS_REFUSED,
@@ -325,14 +326,16 @@ class _Link:
         done: bool,
         _channel: Any,
         method: Any,
-        _properties: Any,
+        properties: Any,
         body: bytes,
     ) -> None:
         tag = method.delivery_tag
         if not done:
             session.unacknowledged.add(tag)
         exchange, key = method.exchange, method.routing_key
-        self.inbox.put((session.generation, queue, exchange, key, method.redelivered, tag, body))
+        trace = trace_in(properties.headers)
+        again = method.redelivered
+        self.inbox.put((session.generation, queue, exchange, key, again, tag, body, trace))
 
     def _on_return(
         self, topology: Topology, _channel: Any, method: Any, properties: Any, _body: bytes

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from energymarket import runtime, settings, telemetry
+from energymarket import runtime, settings, telemetry, tracing
 from energymarket.bus.port import Bus
 from energymarket.bus.rabbit import RabbitBus
 from energymarket.bus.rabbit_options import RabbitOptions
@@ -30,7 +30,8 @@ def run() -> None:
     # A home's orders are confirmed by their receipts, and repeated until then.
     options = RabbitOptions(confirms=False)
     bus = RabbitBus(url=chosen.amqp_url, name="home", app_id="home", log=log, options=options)
-    with meter(chosen, bus, clock) as counting:
+    collector = settings.otlp_endpoint()
+    with meter(chosen, bus, clock) as counting, tracing.exported(collector, "home") as tracer:
         service = HomeService(
             bus=bus,
             clock=clock,
@@ -41,6 +42,7 @@ def run() -> None:
             policy=PolicyChoice.parse(chosen.home_policy),
             profile=chosen.home_profile,
             meter=counting,
+            tracer=tracer,
         )
         stop = runtime.StopRequest()
         stop.listen_to_signals()

@@ -24,6 +24,7 @@ from energymarket.messages import (
     Welcome,
 )
 from energymarket.telemetry import Log
+from energymarket.tracing import Tracer
 from services.home.domain.profile import PolicyChoice
 from services.home.hosted import Hosted, hosted
 from services.home.meter import Meter
@@ -64,6 +65,7 @@ class HomeService:
         profile: str = "residential",
         homes_per_message: int = 0,
         meter: Meter | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """``homes_per_message`` is the most homes in one message, either way; 0: no bound.
 
@@ -73,7 +75,7 @@ class HomeService:
         self._instance, self._homes = instance, homes
         self._policy, self._profile = policy or PolicyChoice(), profile
         self._homes_per_message = homes_per_message
-        self._meter = meter or Meter()
+        self._meter, self._tracer = meter or Meter(), tracer or Tracer()
         self._fleet = ""
         self._welcome: Welcome | None = None
         self._parts = ReceiptParts()
@@ -82,6 +84,7 @@ class HomeService:
         self._stock_tick = 0  # the stocks are those after this tick
         self._settled_tick = 0
         self._opened: TickOpened | None = None
+        self._opened_trace = ""
         self._sent: list[Publication] = []
         self._sent_for = (0, 0)  # (tick, epoch)
         self._join = _Repeat()
@@ -127,9 +130,10 @@ class HomeService:
     def _receive(self, delivery: Delivery) -> None:
         match delivery.message:
             case Receipts() as receipts:
-                self._on_receipts(receipts)
+                with self._tracer.child("take receipts", delivery.trace):
+                    self._on_receipts(receipts)
             case TickOpened() as opened:
-                self._on_opened(opened)
+                self._on_opened(opened, delivery.trace)
             case Welcome() as welcome:
                 self._on_welcome(welcome)
             case Refused() as refused:
@@ -161,14 +165,14 @@ class HomeService:
         if welcome.opened:
             self._on_opened(welcome.opened)
 
-    def _on_opened(self, opened: TickOpened) -> None:
+    def _on_opened(self, opened: TickOpened, trace: str = "") -> None:
         if self._welcome and opened.run != self._welcome.run:
             self._join_anew()
         elif self._opened is None or (opened.epoch, opened.tick) >= (
             self._opened.epoch,
             self._opened.tick,
         ):
-            self._opened = opened
+            self._opened, self._opened_trace = opened, trace
             self._meter.opened(opened.tick)
 
     def _on_receipts(self, receipts: Receipts) -> None:
@@ -235,9 +239,10 @@ class HomeService:
             # Receipts in between were lost on the way: the market's Welcome has the stocks.
             return self._ask_to_join(now)
         if self._sent_for[0] != opened.tick:
-            offers, requests = self.hosted.orders(opened)
+            with self._tracer.child("make orders", self._opened_trace) as span:
+                offers, requests = self.hosted.orders(opened)
             self._sent = order_messages(
-                self._welcome, opened.tick, offers, requests, self._homes_per_message
+                self._welcome, opened.tick, offers, requests, self._homes_per_message, span.trace
             )
             self._order = _Repeat()
             self._meter.computed(offers, requests)

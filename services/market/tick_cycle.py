@@ -114,8 +114,8 @@ class TickCycle:
         self._phase, self._phase_since, self._announce_at = phase, now, 0.0
         self.waiting_for = ()
 
-    def _announce(self, message: Message) -> None:
-        self._bus.publish([Publication(topology.TICKS, "", message)])
+    def _announce(self, message: Message, trace: str = "") -> None:
+        self._bus.publish([Publication(topology.TICKS, "", message, trace=trace)])
 
     # -------------------------------------------------------------------------- before a tick
 
@@ -219,6 +219,7 @@ class TickCycle:
             else [home for fleet in present for home in fleet.homes]
         )
         announced = answers.tick_opened(self._books, opening, len(roster.home))
+        span = self._floor.tracer.root("tick", opening.tick)
         self._floor.open_tick = OpenTick(
             opening=opening,
             fleets=fleets,
@@ -227,13 +228,14 @@ class TickCycle:
             announced=announced,
             opened_at=now,
             announce_at=now + _ANNOUNCE_AGAIN_S,
+            span=span,
         )
         self.newest_opening, self.opened_at = opening, self._clock.now()
         self.roster_homes = len(roster.home)
         self._metrics.homes.set(len(roster.home))
         self._metrics.price.set(eur_per_kwh(opening.price_neur_per_wh))
         self._metrics.temperature.set(degrees(opening.temperature_mdeg))
-        self._announce(announced)
+        self._announce(announced, span.trace)
         self._floor.checkpoint(TICK_OPENED)
         self._enter(self._collect_orders, now)
         self._desk.receive_again()
@@ -253,14 +255,15 @@ class TickCycle:
         if not tick.book.complete:
             if not deadline_s or now < tick.opened_at + deadline_s:
                 if now >= tick.announce_at:
-                    self._announce(tick.announced)
+                    self._announce(tick.announced, tick.span.trace)
                     tick.announce_at = now + _ANNOUNCE_AGAIN_S
                 due = tick.announce_at
                 return min(due, tick.opened_at + deadline_s) if deadline_s else due
             self._record_absences(tick, now)
         self._floor.checkpoint(TICK_COMPLETE)
         self._metrics.collect_seconds.observe(now - tick.opened_at)
-        tick.settled = self._books.settle(tick.opening, tick.roster, tick.book.columns())
+        with self._floor.tracer.child("settle", tick.span.trace):
+            tick.settled = self._books.settle(tick.opening, tick.roster, tick.book.columns())
         self._metrics.settle_seconds.observe(self._clock.monotonic() - now)
         self._enter(self._commit, now)
         return None
@@ -283,13 +286,16 @@ class TickCycle:
         assert tick is not None
         assert tick.settled is not None
         self._floor.checkpoint(BEFORE_COMMIT)
-        self._books.commit(tick.settled, tick.roster, self._clock.now())
+        with self._floor.tracer.child("commit", tick.span.trace):
+            self._books.commit(tick.settled, tick.roster, self._clock.now())
         self._floor.checkpoint(AFTER_COMMIT)
         committed_at = self._clock.monotonic()
         self._metrics.commit_seconds.observe(committed_at - now)
         self._floor.open_tick = None
         self._desk.receive_again()
-        self._send_receipts(tick, tick.settled)
+        with self._floor.tracer.child("send receipts", tick.span.trace) as span:
+            self._send_receipts(tick, tick.settled, span.trace)
+        tick.span.end()
         self._count(tick.settled)
         self._metrics.answer_seconds.observe(self._clock.monotonic() - committed_at)
         self._observe_work()
@@ -297,20 +303,20 @@ class TickCycle:
         self._enter(self._rest, committed_at)
         return None
 
-    def _send_receipts(self, tick: OpenTick, settled: SettledTick) -> None:
+    def _send_receipts(self, tick: OpenTick, settled: SettledTick, trace: str) -> None:
         """Receipts out, and once they are confirmed the orders acknowledged; then the news."""
         writer = answers.ReceiptWriter(self._books.world.run, settled)
         present = (self._books.membership.holder(fleet.homes[0]) for fleet in tick.fleets)
         most = self._floor.homes_per_message
         receipts = [
-            Publication(topology.RECEIPTS, fleet.key, message, mandatory=True)
+            Publication(topology.RECEIPTS, fleet.key, message, mandatory=True, trace=trace)
             for fleet in present
             if fleet
             for message in writer.messages(fleet, most.get(fleet.instance, 0))
         ]
         done = [*tick.held, *self._floor.inputs.done_with(settled.tick)]
         self._bus.publish(receipts, then_acknowledge=done)
-        self._announce(answers.tick_settled(self._books, settled))
+        self._announce(answers.tick_settled(self._books, settled), trace)
         self._floor.checkpoint(RECEIPTS_SENT)
 
     def _observe_work(self) -> None:

@@ -88,6 +88,7 @@ WRONG: dict[str, dict[str, Wrong]] = {
             (*NOT_WHOLE, "99", "65536"), "a whole number from 100 to 65535"
         ),
         "port": Wrong((*NOT_WHOLE, "-1", "65536"), "a whole number from 0 to 65535"),
+        "trace_ratio": Wrong((*NO_NUMBER, "1.1"), "a number from 0 to 1"),
     },
     "home": {
         **_EVERYWHERE,
