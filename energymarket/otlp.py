@@ -22,7 +22,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from energymarket.tracing import HEADER, NO_SPAN, Span, Tracer
 
-_EXPORT_S: Final = 1.0
 _FLUSH_S: Final = 1.0
 
 
@@ -59,8 +58,7 @@ class OtlpTracer(Tracer):
             resource=Resource.create({"service.name": f"energymarket-{service}"}),
             shutdown_on_exit=False,
         )
-        exporter = OTLPSpanExporter(timeout=_EXPORT_S)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("energymarket")
         self._propagator = TraceContextTextMapPropagator()
 

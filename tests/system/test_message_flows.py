@@ -80,7 +80,7 @@ def test_every_message_goes_from_whom_and_where_the_document_says(
         running.start("external")
         running.start("weather")
         tap.speak()
-        running.wait_for_tick(3)
+        running.wait_for("a home", lambda: "joined as" in homes[0].text())
         homes[0].stop()
         running.wait_for("all kinds of messages", lambda: not tap.look() or None)
         seen = tap.seen

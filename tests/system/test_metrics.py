@@ -42,24 +42,25 @@ def test_every_service_serves_metrics_that_keep_the_rules_and_agree_with_each_ot
         ports = start(running)
         home = "energymarket_home_receipts_total"
         running.wait_for("receipts", lambda: sample(fetch(ports["home"]), home) == 30)
+        degrees = sample(fetch(ports["market"]), "energymarket_temperature_celsius")
+        shown = "energymarket_weather_temperature_celsius"
+        running.wait_for("weather", lambda: sample(fetch(ports["weather"]), shown) == degrees)
         texts = {name: fetch(port) for name, port in ports.items()}
     for name, text in texts.items():
         assert faults(text) == [], name
         assert promtool_complaints(text) == "", name
         assert sample(text, "energymarket_broker_connected") == 1, name
         assert sample(text, "energymarket_broker_reconnections_total") == 0, name
-        assert sample(text, "energymarket_bus_delivered_messages_total") >= 30, name
+        assert sample(text, "energymarket_bus_delivered_messages_total") > 0, name
         assert sample(text, "process_resident_memory_bytes") > 1e7, name
     assert sample(texts["market"], "energymarket_ticks_total") == 30
-    for name in PORTED:
-        assert sample(texts[name], f"energymarket_{name}_ticks_total") == 30, name
+    assert sample(texts["home"], "energymarket_home_ticks_total") == 30
+    for name in ("weather", "external"):  # which may be behind, and then take the newest only
+        assert 0 < sample(texts[name], f"energymarket_{name}_ticks_total") <= 30, name
     for kind in ("sold", "bought", "spilled", "unserved"):
         row = f'energy_wh_total{{kind="{kind}"}}'
         market = sample(texts["market"], f"energymarket_{row}")
         assert sample(texts["home"], f"energymarket_home_{row}") == market, kind
-    assert sample(texts["weather"], "energymarket_weather_temperature_celsius") == sample(
-        texts["market"], "energymarket_temperature_celsius"
-    )
 
 
 @pytest.mark.parametrize("name", PORTED)
