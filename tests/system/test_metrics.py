@@ -46,6 +46,9 @@ def test_every_service_serves_metrics_that_keep_the_rules_and_agree_with_each_ot
         shown = "energymarket_weather_temperature_celsius"
         running.wait_for("weather", lambda: sample(fetch(ports["weather"]), shown) == degrees)
         texts = {name: fetch(port) for name, port in ports.items()}
+        for process in reversed(running.processes):
+            process.stop()
+        assert [process.exit_code for process in running.processes] == [0] * 4, running.logs()
     for name, text in texts.items():
         assert faults(text) == [], name
         assert promtool_complaints(text) == "", name
