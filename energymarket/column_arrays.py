@@ -36,6 +36,12 @@ def column(numbers: Numbers) -> array[int]:
     return made
 
 
+def bits_of(numbers: Numbers) -> int:
+    """One number with the bits of all: as large as the largest at least and below twice that; below
+    zero if one of them is; 0 if there is none. Quicker than to look for least and greatest."""
+    return int(np.bitwise_or.reduce(numbers))
+
+
 def largest(numbers: Numbers) -> int:
     """The largest absolute value; 0 if there is none."""
     if not numbers.size:
@@ -46,8 +52,9 @@ def largest(numbers: Numbers) -> int:
 def total(values: Sequence[int]) -> int:
     """The sum of a column, exact."""
     numbers = view(values)
-    if largest(numbers) * len(numbers) < _FITS:
-        return int(numbers.sum())
+    bits = bits_of(numbers)
+    if 0 <= bits and bits * len(numbers) < _FITS or largest(numbers) * len(numbers) < _FITS:
+        return int(np.add.reduce(numbers))
     return sum(values)
 
 
@@ -80,20 +87,20 @@ def parsed(texts: Sequence[bytes]) -> Numbers | None:
     without blanks: the caller has another way to read them, and to say what is wrong. A number
     beyond 64 bits comes out as the last of these.
     """
-    if all(text == b"[]" for text in texts):
-        return np.zeros((len(texts), 0), dtype=np.int64)
-    if any(text == b"[]" or not text.startswith(b"[") for text in texts):
-        return None
-    if len(texts) > 1 and len({text.count(b",") for text in texts}) > 1:
+    empty = texts.count(b"[]")
+    if empty:
+        return np.zeros((empty, 0), dtype=np.int64) if empty == len(texts) else None
+    if not all([text.startswith(b"[") for text in texts]):
         return None
     joined = b",".join([text[1:-1] for text in texts])
     letters = np.frombuffer(joined, dtype=np.uint8)
     if not _only_numbers(joined, letters):
         return None
-    numbers = np.fromstring(joined, dtype=np.int64, sep=",")
-    if len(numbers) != int(np.count_nonzero(letters == ord(","))) + 1:
+    length = _equal_length(letters == ord(","), texts)
+    numbers = np.fromstring(joined, dtype=np.int64, sep=",") if length else None
+    if numbers is None or len(numbers) != length * len(texts):
         return None
-    return numbers.reshape(len(texts), -1)
+    return numbers.reshape(len(texts), length)
 
 
 def _only_numbers(text: bytes, letters: NDArray[np.uint8]) -> bool:
@@ -101,4 +108,16 @@ def _only_numbers(text: bytes, letters: NDArray[np.uint8]) -> bool:
 
     Of all letters from the comma to the nine, only the point could be part of another value.
     """
-    return ord(",") <= int(letters.min()) and int(letters.max()) <= ord("9") and b"." not in text
+    least, greatest = int(np.minimum.reduce(letters)), int(np.maximum.reduce(letters))
+    return ord(",") <= least and greatest <= ord("9") and b"." not in text
+
+
+def _equal_length(commas: Flags, texts: Sequence[bytes]) -> int:
+    """How many values each of the arrays has whose insides stand in a row, a comma between them;
+    0 if not all have equally many."""
+    begin, lengths = 0, set()
+    for text in texts:
+        end = begin + len(text) - 2
+        lengths.add(int(np.count_nonzero(commas[begin:end])) + 1)
+        begin = end + 1
+    return lengths.pop() if len(lengths) == 1 else 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from energymarket.column_arrays import Numbers, column, view
-from energymarket.columns import Rows
+from energymarket.columns import Rows, long_column
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class ManyRows:
     rows: slice | Numbers
 
     def of(self, values: Sequence[int]) -> Sequence[int]:
+        if isinstance(self.rows, slice):
+            return long_column(values)[self.rows]
         return column(view(values)[self.rows])
 
     def present(self, policy: Sequence[int]) -> Sequence[int]:
