@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from energymarket.columns import BITS_64, is_long
+from energymarket.columns import BITS_64, long_column
 
 Numbers: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
@@ -24,9 +24,7 @@ _FITS: Final = 2**63
 def view(column: Sequence[int]) -> Numbers:
     """The numbers of a column: a long one in place (writing to it changes the column), a list
     copied. A long column cannot grow while there is a view of it. Raises ``OverflowError``."""
-    if is_long(column):
-        return np.frombuffer(column, dtype=np.int64)
-    return np.array(column, dtype=np.int64)
+    return np.frombuffer(long_column(column), dtype=np.int64)
 
 
 def column(numbers: Numbers) -> array[int]:
@@ -53,7 +51,8 @@ def total(values: Sequence[int]) -> int:
     """The sum of a column, exact."""
     numbers = view(values)
     bits = bits_of(numbers)
-    if 0 <= bits and bits * len(numbers) < _FITS or largest(numbers) * len(numbers) < _FITS:
+    most = bits if bits >= 0 else largest(numbers)
+    if most * len(numbers) < _FITS:
         return int(np.add.reduce(numbers))
     return sum(values)
 
@@ -90,7 +89,7 @@ def parsed(texts: Sequence[bytes]) -> Numbers | None:
     empty = texts.count(b"[]")
     if empty:
         return np.zeros((empty, 0), dtype=np.int64) if empty == len(texts) else None
-    if not all([text.startswith(b"[") for text in texts]):
+    if not all(text.startswith(b"[") for text in texts):
         return None
     joined = b",".join([text[1:-1] for text in texts])
     letters = np.frombuffer(joined, dtype=np.uint8)

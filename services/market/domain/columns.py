@@ -33,11 +33,11 @@ def pack(values: Sequence[int]) -> bytes:
 def width_of(low: int, high: int) -> int:
     """The least width in bytes that holds all numbers from ``low`` to ``high``; 8 also when none
     does."""
-    if -(1 << 7) <= low and high < 1 << 7:
+    if low >= -(1 << 7) and high < 1 << 7:
         return 1
-    if -(1 << 15) <= low and high < 1 << 15:
+    if low >= -(1 << 15) and high < 1 << 15:
         return 2
-    return 4 if -(1 << 31) <= low and high < 1 << 31 else 8
+    return 4 if low >= -(1 << 31) and high < 1 << 31 else 8
 
 
 def unpack(column: bytes) -> MutableSequence[int]:
