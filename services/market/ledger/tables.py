@@ -143,19 +143,26 @@ def _driver_of(connection: sa.Connection) -> sqlite3.Connection:
     return cast("sqlite3.Connection", driver)
 
 
-class Database:
-    """Connections to one SQLite database: in a file, or in memory.
+TEMPORARY: Final = "sqlite:///file:?uri=true"
+"""The URL of a ledger that goes with its market. SQLite keeps it in a file that has lost its name
+before its first byte is written, in the folder that SQLITE_TMPDIR, else TMPDIR, else the system
+names: whatever ends the process, nothing is left. Up to 2 MB of it are in memory, and nothing is
+synced."""
 
-    A database in memory has one connection, which threads share one at a time; a file has one for
-    each, and its write-ahead log lets readers go on while a tick is written.
+
+class Database:
+    """Connections to one SQLite database: in a file, in memory, or temporary.
+
+    One in memory, or a temporary one, has one connection, which threads share one at a time; a file
+    has one for each, and its write-ahead log lets readers go on while a tick is written.
     """
 
     def __init__(self, url: str | sa.URL, *, read_only: bool = False) -> None:
-        memory = url in ("sqlite://", "sqlite:///:memory:")
-        self._turn = threading.RLock() if memory else nullcontext()
+        with_its_connection = url in ("sqlite://", "sqlite:///:memory:", TEMPORARY)
+        self._turn = threading.RLock() if with_its_connection else nullcontext()
         options: dict[str, Any] = (
             {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
-            if memory
+            if with_its_connection
             else {"connect_args": {"timeout": 10}}
         )
         self._engine = sa.create_engine(url, **options)
