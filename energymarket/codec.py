@@ -8,6 +8,7 @@ and refuse the same.
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -51,6 +52,10 @@ def _column_groups(message_type: type[Message]) -> tuple[tuple[str, ...], ...]:
 
 
 _GROUPS = {message_type: _column_groups(message_type) for message_type in MESSAGE_TYPES}
+_COLUMNS_OF = {
+    message_type: [(group, attrgetter(*group)) for group in groups]
+    for message_type, groups in _GROUPS.items()
+}
 _MADE_OF_COLUMNS = {message_type for message_type, groups in _GROUPS.items() if groups}
 
 
@@ -120,8 +125,8 @@ def _with_long_columns(body: bytes) -> AnyMessage | None:
 
 def _uneven(message: AnyMessage) -> tuple[str, ...] | None:
     """The columns of a message that should be of one length and are not."""
-    for group in _GROUPS[type(message)]:
-        if len({len(getattr(message, name)) for name in group}) != 1:
+    for group, columns_of in _COLUMNS_OF[type(message)]:
+        if len(set(map(len, columns_of(message)))) != 1:
             return group
     return None
 
