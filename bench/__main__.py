@@ -1,4 +1,4 @@
-"""``python -m bench [embedded|distributed|compose|all] [--json FILE]``, at the project's root."""
+"""``python -m bench [BENCHMARK|all] [--json FILE]``, at the project's root."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import compose, distributed, embedded, machine
+from bench import compose, distributed, embedded, machine, settling
 from bench.report import BenchFailed, Result, as_json, table
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
     "embedded": embedded.run,
+    "settle": settling.run,
     "distributed": distributed.run,
     "compose": compose.run,
 }
@@ -67,8 +68,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         choices=[*BENCHMARKS, "all"],
         default="all",
-        help="embedded: one process; distributed: 20 homes over RabbitMQ and Redis; "
-        "compose: the containers (default: all)",
+        help="embedded: one process; settle: what an order costs the market; "
+        "distributed: 20 homes over RabbitMQ and Redis; compose: the containers (default: all)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes the figures there too")
     return parser

@@ -19,18 +19,21 @@ Numbers: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
 
 _FITS: Final = 2**63
+_INT64: Final = np.dtype(np.int64)
+_BYTE: Final = np.dtype(np.uint8)
 
 
 def view(column: Sequence[int]) -> Numbers:
     """The numbers of a column: a long one in place (writing to it changes the column), a list
     copied. A long column cannot grow while there is a view of it. Raises ``OverflowError``."""
-    return np.frombuffer(long_column(column), dtype=np.int64)
+    # Looked at here, for this is called a hundred times in a tick.
+    return np.frombuffer(column if isinstance(column, array) else long_column(column), _INT64)
 
 
 def column(numbers: Numbers) -> array[int]:
     """A long column of these numbers; a copy."""
     made = array(BITS_64)
-    made.frombytes(np.ascontiguousarray(numbers, dtype=np.int64).view(np.uint8).data)
+    made.frombytes(np.ascontiguousarray(numbers, _INT64).view(_BYTE).data)
     return made
 
 

@@ -19,7 +19,7 @@ _SWAP = sys.byteorder == "big"
 
 def pack(values: Sequence[int]) -> bytes:
     """The canonical bytes of a column; raises ``OverflowError`` beyond 64 bits."""
-    if many(len(values)) and is_long(values):
+    if is_long(values) and many(len(values)):
         from services.market.domain import packing_arrays  # noqa: PLC0415 - energymarket.columns
 
         return packing_arrays.pack(values)
