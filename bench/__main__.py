@@ -10,11 +10,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import compose, distributed, embedded, machine, readers
+from bench import compose, distributed, embedded, machine, readers, settling
 from bench.report import BenchFailed, Result, as_json, table
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
     "embedded": embedded.run,
+    "settle": settling.run,
     "distributed": distributed.run,
     "compose": compose.run,
     "readers": readers.run,
@@ -68,8 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         choices=[*BENCHMARKS, "all"],
         default="all",
-        help="embedded: one process; distributed: 20 homes over RabbitMQ and Redis; "
-        "compose: the containers (default: all)",
+        help="embedded: one process; settle: what an order costs the market; "
+        "distributed: 20 homes over RabbitMQ and Redis; compose: the containers (default: all)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes the figures there too")
     return parser

@@ -23,12 +23,12 @@ from lab.verify import verify as verify_ledger
 from services.home.domain.profile import PROFILES, PolicyChoice
 from services.market.domain.pricing import PRICE_MODELS
 from services.market.domain.rules import Rules
-from services.market.ledger import Retention
+from services.market.ledger import TEMPORARY, Retention
 from services.market.tick_cycle import Tempo
 from services.weather.domain.climate import CLIMATES
 
 KEPT_OF_AN_ENDLESS_RUN = Retention(ticks=100_000, size_bytes=512 * 2**20)
-"""It would fill the memory, or the disk, if it remembered everything."""
+"""It would fill the disk if it remembered everything."""
 
 app = typer.Typer(
     help="A local energy market: homes, a market, weather and external events.",
@@ -90,7 +90,7 @@ def run(
         profile=profile,
         climate=climate,
         catalogue=catalogue,
-        ledger_url=ledger_in(out, resume=resume) if out else "sqlite://",
+        ledger_url=ledger_in(out, resume=resume) if out else TEMPORARY,
         retention=Retention() if ticks else KEPT_OF_AN_ENDLESS_RUN,
         tempo=Tempo(tick_s=pace, deadline_s=0, start_homes=homes, max_ticks=ticks),
     )

@@ -25,7 +25,7 @@ _HOMES_SHOWN = 12
 
 def tick_line(settled: SettledTick) -> str:
     """One settled tick on one line, for logs and pipes."""
-    opening, out = settled.opening, settled.outcome
+    opening, sums = settled.opening, settled.totals
     change = settled.next_price_neur_per_wh - opening.price_neur_per_wh
     events = ", ".join(f"{e.name} ({e.remaining_ticks})" for e in opening.events) or "-"
     mark = f"  without {degraded(opening.degraded)}" if opening.degraded else ""
@@ -33,8 +33,8 @@ def tick_line(settled: SettledTick) -> str:
         f"tick {settled.tick:>6}  {eur_per_kwh(opening.price_neur_per_wh):.6f} EUR/kWh "
         f"({eur_per_kwh(change):+.6f})  {degrees(opening.temperature_mdeg):6.2f} C  "
         f"homes {len(settled.home) - settled.absent}/{len(settled.home)}  "
-        f"given {kwh(sum(out.given_wh)):.3f}  sold {kwh(sum(out.sold_wh)):.3f}  "
-        f"bought {kwh(sum(out.bought_wh)):.3f} kWh  events {events}{mark}"
+        f"given {kwh(sums.given_wh):.3f}  sold {kwh(sums.sold_wh):.3f}  "
+        f"bought {kwh(sums.bought_wh):.3f} kWh  events {events}{mark}"
     )
 
 
@@ -49,8 +49,13 @@ class LinePrinter:
 
     def show(self, view: View) -> None:
         """Prints the newest settled tick."""
-        if view.last:
-            self._console.out(tick_line(view.last), highlight=False)
+        if not view.last:
+            return
+        try:
+            # Nothing here is for the console to lay out, which would take as long as a small tick.
+            print(tick_line(view.last), file=self._console.file, flush=True)
+        except BrokenPipeError:
+            self._console.on_broken_pipe()
 
     def stop(self) -> None:
         """Nothing to clear away."""

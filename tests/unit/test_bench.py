@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bench import __main__ as command
-from bench import embedded, machine
+from bench import embedded, machine, settling
 from bench.bare_loop import committer
 from bench.containers import mib
 from bench.measured_run import Span, measured
@@ -273,6 +273,17 @@ def test_sizes_are_read_as_docker_writes_them(text: str, expected: float) -> Non
 
 
 # -------------------------------------------------------------------------------------- the whole
+
+
+def test_the_settle_benchmark_measures_few_homes_and_many_beside_its_floor() -> None:
+    few, many = settling.Case(3, 3, 2, 2), (settling.Case(7, 1, 1, 2), settling.Case(100, 2, 1, 2))
+    (comparison,) = settling.run(settling.Plan(few, many)).comparisons
+    *costs, flat = comparison.rows
+    assert [row.unit for row in costs] == ["us/tick", "ns/order", "ns/order"]
+    for row in costs:
+        assert all(value is not None and value > 0 for value in row.values.values())
+    orders_ns = [row.values[settling.OURS] or 0 for row in costs[1:]]
+    assert flat.values[settling.OURS] == pytest.approx(max(orders_ns) / min(orders_ns))
 
 
 def test_the_embedded_benchmark_measures_five_ticks() -> None:
