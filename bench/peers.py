@@ -12,8 +12,7 @@ from pathlib import Path
 from bench.bare_loop import AMQP_URL, HOMES, LEDGER
 from bench.measured_run import Measured, Span, measured
 from bench.processes import Kinds
-
-MARKET, HOME_PROCESSES, LISTENERS, BROKER = "market", "homes", "weather, external", "broker"
+from bench.real_system import BROKER, HOME_PROCESSES, LISTENERS, MARKET
 
 _ROLES = {
     "bench.bare_loop": {"weather": (LISTENERS, 1), "external": (LISTENERS, 1)},
