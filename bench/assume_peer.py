@@ -42,8 +42,8 @@ def python() -> Path | None:
     return folder / "bin" / "python" if (folder / _COMPLETE).exists() else None
 
 
-def install(*, index: str | None = None) -> None:
-    """Makes the environment unless it is there; ``index`` stands in for PyPI.
+def install() -> None:
+    """Makes the environment unless it is there.
 
     Raises ``BenchFailed`` with what pip said when it cannot be had.
     """
@@ -51,11 +51,10 @@ def install(*, index: str | None = None) -> None:
         return
     folder = environment_folder()
     shutil.rmtree(folder, ignore_errors=True)
-    from_index = ["--index-url", index] if index else []
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
     for command in (
         [sys.executable, "-m", "venv", str(folder)],
-        [*pip, "install", "--quiet", "--retries", "1", *from_index, REQUIREMENT],
+        [*pip, "install", "--quiet", "--retries", "1", REQUIREMENT],
     ):
         try:
             done = subprocess.run(

@@ -23,7 +23,7 @@ from bench.real_system import Phases, new_servers, where_it_can_be_measured
 from bench.report import BenchFailed, Comparison, Result, Row
 from tests.system.processes import System
 
-MS, SHARE, CPU_MS = "ms a tick", "share", "CPU ms a tick"
+MS, SHARE, CPU_MS, CPU_SHARE = "ms a tick", "share", "CPU ms a tick", "share of CPU"
 OTHER_THREADS = "other threads: connection, API"
 ALL = "all"
 
@@ -86,12 +86,17 @@ def _read(file: Path) -> Mapping[str, Any]:
 
 def _by_phase(grown: Grown, means_ms: Mapping[str, float]) -> Comparison:
     tick_ms = 1_000 / grown.run.pace.ticks_per_s
+
+    def row(name: str, ms: float) -> Row:
+        return Row(name, "", {MS: ms, SHARE: ms / tick_ms})
+
     rows = []
     for phase in ("collect", "decode", "take", "settle", "commit", "answer", "encode"):
         name = f"{phase}, in {_INSIDE[phase]}" if phase in _INSIDE else phase
-        rows.append(_row(name, means_ms.get(phase, 0.0), tick_ms))
-    rest_ms = tick_ms - sum(ms for phase, ms in means_ms.items() if phase not in _INSIDE)
-    rows += [_row("all else", rest_ms, tick_ms), _row("tick", tick_ms, tick_ms)]
+        rows.append(row(name, means_ms.get(phase, 0.0)))
+    phases_ms = sum(ms for phase, ms in means_ms.items() if phase not in _INSIDE)
+    # The phases are looked up a moment before or after the span ends: the rest may be just none.
+    rows += [row("all else", max(tick_ms - phases_ms, 0.0)), row("tick", tick_ms)]
     return Comparison(
         title=f"The market's tick by phase, {grown.homes:,} homes",
         columns=(MS, SHARE),
@@ -104,37 +109,37 @@ def _by_phase(grown: Grown, means_ms: Mapping[str, float]) -> Comparison:
 
 
 def _by_function(grown: Grown, counted: Mapping[str, Any], ticks: int) -> Comparison:
-    functions: Mapping[str, Sequence[float]] = counted["functions"]
+    functions: Mapping[str, tuple[float, float]] = counted["functions"]
     whole_s = sum(wall_s for wall_s, _ in functions.values()) or 1.0
-    whole_cpu_s = counted["process_cpu_s"]
-    thread_cpu_s = sum(cpu_s for _, cpu_s in functions.values())
+    whole_cpu_s: float = counted["process_cpu_s"] or 1.0
+
+    def row(name: str, cpu_s: float, wall_s: float | None = None) -> Row:
+        values: dict[str, float | None] = {
+            CPU_MS: 1_000 * cpu_s / ticks,
+            CPU_SHARE: cpu_s / whole_cpu_s,
+        }
+        if wall_s is not None:
+            values |= {MS: 1_000 * wall_s / ticks, SHARE: wall_s / whole_s}
+        return Row(name, "", values)
+
     ordered = sorted(functions.items(), key=lambda item: -item[1][0])
-    rows = [
-        _row(name, 1_000 * wall_s / ticks, 1_000 * whole_s / ticks, 1_000 * cpu_s / ticks)
-        for name, (wall_s, cpu_s) in ordered[:_FUNCTIONS_SHOWN]
-    ]
     rest = [each for _, each in ordered[_FUNCTIONS_SHOWN:]]
-    rest_s, rest_cpu_s = sum(each[0] for each in rest), sum(each[1] for each in rest)
-    rows += [
-        _row(
-            f"{len(rest)} other functions",
-            1_000 * rest_s / ticks,
-            1_000 * whole_s / ticks,
-            1_000 * rest_cpu_s / ticks,
-        ),
-        Row(OTHER_THREADS, "", {CPU_MS: 1_000 * (whole_cpu_s - thread_cpu_s) / ticks}),
-        Row(ALL, "", {MS: 1_000 * whole_s / ticks, CPU_MS: 1_000 * whole_cpu_s / ticks}),
-    ]
+    thread_cpu_s = sum(cpu_s for _, cpu_s in functions.values())
     return Comparison(
         title=f"The market's tick by function, {grown.homes:,} homes: its service thread",
-        columns=(MS, SHARE, CPU_MS),
-        rows=rows,
-        notes=("what a library does counts for the function that called it",),
+        columns=(MS, SHARE, CPU_MS, CPU_SHARE),
+        rows=[
+            *(row(name, cpu_s, wall_s) for name, (wall_s, cpu_s) in ordered[:_FUNCTIONS_SHOWN]),
+            row(
+                f"{len(rest)} other functions",
+                sum(cpu_s for _, cpu_s in rest),
+                sum(wall_s for wall_s, _ in rest),
+            ),
+            row(OTHER_THREADS, whole_cpu_s - thread_cpu_s),
+            row(ALL, whole_cpu_s, whole_s),
+        ],
+        notes=(
+            "what a library does counts for the function that called it",
+            "the sampler's own processor time is among that of the other threads",
+        ),
     )
-
-
-def _row(name: str, ms: float, whole_ms: float, cpu_ms: float | None = None) -> Row:
-    values: dict[str, float | None] = {MS: ms, SHARE: ms / whole_ms}
-    if cpu_ms is not None:
-        values[CPU_MS] = cpu_ms
-    return Row(name, "", values)

@@ -72,7 +72,10 @@ def named(comparison: Comparison, name: str) -> Row:
 def documented() -> dict[str, Any]:
     """The figures as a file has them."""
     tables = [growth._homes(GROWN), growth._targets(GROWN), growth._processes(PROCESSES)]
-    results = {"growth": Result(tables, {"rabbitmq": "4.0"}), "compose": Result(skipped="no engine")}
+    results = {
+        "growth": Result(tables, {"rabbitmq": "4.0"}),
+        "compose": Result(skipped="no engine"),
+    }
     found: dict[str, Any] = json.loads(json.dumps(as_json(machine.described(), results)))
     return found
 
@@ -129,12 +132,13 @@ def test_functions_are_ordered_by_their_time_and_the_rest_is_summed_up() -> None
     table = profile._by_function(GROWN[1], counted, ticks=10)
     assert table.rows[0].name == "file.py f20"
     assert table.rows[0].values == pytest.approx(
-        {profile.MS: 200.0, profile.SHARE: 2.0 / 21.0, profile.CPU_MS: 100.0}
+        {profile.MS: 200, profile.SHARE: 2 / 21, profile.CPU_MS: 100, profile.CPU_SHARE: 1 / 12.5}
     )
-    assert named(table, "4 other functions").values[profile.MS] == pytest.approx(100.0)
-    assert named(table, profile.OTHER_THREADS).values == {profile.CPU_MS: pytest.approx(200.0)}
+    assert named(table, "4 other functions").values[profile.MS] == pytest.approx(100)
+    others = named(table, profile.OTHER_THREADS).values
+    assert others == pytest.approx({profile.CPU_MS: 200, profile.CPU_SHARE: 2 / 12.5})
     assert named(table, profile.ALL).values == pytest.approx(
-        {profile.MS: 2_100.0, profile.CPU_MS: 1_250.0}
+        {profile.MS: 2_100, profile.SHARE: 1, profile.CPU_MS: 1_250, profile.CPU_SHARE: 1}
     )
 
 
@@ -237,6 +241,8 @@ def test_tables_of_nothing_are_refused(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_every_place_for_figures_in_the_documentation_is_one_of_a_benchmark() -> None:
     text = Path("docs/performance.md").read_text()
-    places: list[Mapping[str, str]] = [found.groupdict() for found in figures._MARKED.finditer(text)]
+    places: list[Mapping[str, str]] = [
+        found.groupdict() for found in figures._MARKED.finditer(text)
+    ]
     assert text.count("<!-- figures:") == text.count("<!-- end of figures -->") == len(places)
     assert {place["name"] for place in places} <= set(command.BENCHMARKS)
