@@ -128,6 +128,22 @@ def test_an_order_is_repeated_word_for_word_at_doubling_intervals_until_its_rece
     assert counter.turn(60) == []
 
 
+@pytest.mark.parametrize(
+    ("took_s", "silences_s"), [(0.4, (1, 2, 4)), (0.9, (1.8, 3.6, 7.2)), (30, (5, 10, 10))]
+)
+def test_where_receipts_take_long_the_next_order_is_given_twice_that_time(
+    counter: Counter, took_s: float, silences_s: tuple[float, ...]
+) -> None:
+    """Or a slow tick would be slowed further by a copy of every order; up to 5 s."""
+    (first,) = counter.open(1)
+    counter.turn(took_s)
+    assert counter.say(receipt(first)) == []
+    (order,) = counter.open(2)
+    for silence_s in silences_s:
+        assert counter.turn(silence_s - 0.1) == []
+        assert counter.turn(0.1 + 1e-6) == [order]
+
+
 def test_a_join_is_repeated_until_it_is_answered() -> None:
     counter = Counter()
     for silence_s in (0, 1, 2, 4):
