@@ -21,7 +21,7 @@ RUN = "0123456789abcdef"
 class Counter:
     """The market's side of one home, spoken by hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, homes: int = 1) -> None:
         self.clock, self.broker = FakeClock(), MemoryBroker()
         self.bus = MemoryBus(self.broker)
         self.bus.open(lambda: topology.market_topology(100))
@@ -30,9 +30,25 @@ class Counter:
         self._home_bus = bus
         log = RecordedLog().log
         self.home = HomeService(
-            bus=bus, clock=self.clock, log=log, new_key=lambda: "key", instance="i"
+            bus=bus, clock=self.clock, log=log, new_key=lambda: "key", instance="i", homes=homes
         )
         self.home.start()
+
+    def welcome(self, homes: int = 1) -> None:
+        """The home joins, and has its homes."""
+        assert [type(message) for message in self.turn()] == [Join]
+        welcome = Welcome(
+            run=RUN,
+            seed=42,
+            fleet="key",
+            secret="s" * 32,
+            first_tick=1,
+            settled_tick=0,
+            home=[*range(1, homes + 1)],
+            stock_wh=[0] * homes,
+            opened=None,
+        )
+        assert self.say(welcome) == []
 
     def turn(self, seconds: float = 0.0) -> list[Message | None]:
         """Time passes, the home acts; what it has said."""
@@ -67,19 +83,7 @@ class Counter:
 @pytest.fixture
 def counter() -> Counter:
     made = Counter()
-    assert [type(message) for message in made.turn()] == [Join]
-    welcome = Welcome(
-        run=RUN,
-        seed=42,
-        fleet="key",
-        secret="s" * 32,
-        first_tick=1,
-        settled_tick=0,
-        home=[1],
-        stock_wh=[0],
-        opened=None,
-    )
-    assert made.say(welcome) == []
+    made.welcome()
     return made
 
 
@@ -142,6 +146,14 @@ def test_where_receipts_take_long_the_next_order_is_given_twice_that_time(
     for silence_s in silences_s:
         assert counter.turn(silence_s - 0.1) == []
         assert counter.turn(0.1 + 1e-6) == [order]
+
+
+def test_many_homes_are_given_more_time_for_their_first_receipts() -> None:
+    counter = Counter(homes=100_000)
+    counter.welcome(homes=100_000)
+    orders = counter.open(1)
+    assert counter.turn(1.9) == []
+    assert counter.turn(0.2) == orders
 
 
 def test_a_join_is_repeated_until_it_is_answered() -> None:
