@@ -15,21 +15,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from bench.measured_run import Measured, Span
-from bench.peers import measured_peer
+from bench.peers import BROKER, HOME_PROCESSES, LISTENERS, MARKET, measured_peer
 from bench.real_system import (
-    BROKER,
-    HOME_PROCESSES,
-    LISTENERS,
-    MARKET,
     REDIS,
     Phases,
-    Servers,
     home_processes,
-    new_servers,
     server_versions,
     where_it_can_be_measured,
 )
 from bench.report import Comparison, Result, Row, at_least
+from bench.servers import Servers, fresh_servers
 
 TICKS_PER_S_WANTED = 60
 
@@ -61,14 +56,14 @@ def run(plan: Plan | None = None) -> Result:
 def _compared(plan: Plan) -> Result:
     span = Span(plan.warm_up_ticks, plan.ticks)
     peer_span = Span(plan.peer_warm_up_ticks, plan.peer_ticks)
-    with new_servers() as servers:
+    with fresh_servers() as servers:
         ours, phases_ms = _market(servers, plan.homes, span, "info")
         versions = server_versions(servers)
-    with new_servers() as servers:
+    with fresh_servers() as servers:
         floor = _peer("bench.bare_loop", servers, plan.homes, span)
-    with new_servers() as servers:
+    with fresh_servers() as servers:
         quiet, _ = _market(servers, plan.homes, span, "warning")
-    with new_servers() as servers:
+    with fresh_servers() as servers:
         peer = _peer("bench.afternoon", servers, plan.homes, peer_span)
     runs = {OURS: ours, FLOOR: floor, QUIET: quiet, PEER: peer}
     return Result([_speed(plan, runs), _phases(ours, phases_ms), _memory(runs)], versions)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from bench.measured_run import Measured, Span, measured
 from bench.processes import Kinds
-from bench.real_system import Servers, market_at_full_speed, trouble
+from bench.real_system import market_at_full_speed, trouble
 from bench.report import BenchFailed
+from bench.servers import Servers
 from energymarket.errors import EnergyMarketError
 from lab.load import wire
 from lab.load.account import Account

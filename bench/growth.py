@@ -15,19 +15,10 @@ from typing import TypeVar
 
 from bench.fleets_run import FLEETS, FLEETS_IN_ALL, PROCESSES, Grown, fleets_run
 from bench.measured_run import Measured, Span
-from bench.real_system import (
-    BROKER,
-    HOME_PROCESSES,
-    LISTENERS,
-    MARKET,
-    REDIS,
-    Servers,
-    home_processes,
-    new_servers,
-    server_versions,
-    where_it_can_be_measured,
-)
+from bench.peers import BROKER, HOME_PROCESSES, LISTENERS, MARKET
+from bench.real_system import REDIS, home_processes, server_versions, where_it_can_be_measured
 from bench.report import BenchFailed, Comparison, Result, Row, at_most
+from bench.servers import Servers, fresh_servers
 
 DEAREST_TO_CHEAPEST = 1.5
 MARKET_MIB = 1024
@@ -86,7 +77,7 @@ def _grown(plan: Plan) -> Result:
 
     def on_new_servers(measure: Callable[[Servers, int, Span], Found], size: Size) -> Found:
         try:
-            with new_servers() as servers:
+            with fresh_servers() as servers:
                 found = measure(servers, size.count, size.span)
                 versions.update(versions or server_versions(servers))
         except BenchFailed as error:

@@ -12,7 +12,8 @@ from pathlib import Path
 from bench.bare_loop import AMQP_URL, HOMES, LEDGER
 from bench.measured_run import Measured, Span, measured
 from bench.processes import Kinds
-from bench.real_system import BROKER, HOME_PROCESSES, LISTENERS, MARKET
+
+MARKET, HOME_PROCESSES, LISTENERS, BROKER = "market", "homes", "weather, external", "broker"
 
 _ROLES = {
     "bench.bare_loop": {"weather": (LISTENERS, 1), "external": (LISTENERS, 1)},

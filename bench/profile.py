@@ -19,8 +19,9 @@ from typing import Any
 from bench.fleets_run import Grown, fleets_run
 from bench.growth import Size
 from bench.profiled_market import FILE
-from bench.real_system import Phases, new_servers, where_it_can_be_measured
+from bench.real_system import Phases, where_it_can_be_measured
 from bench.report import BenchFailed, Comparison, Result, Row
+from bench.servers import fresh_servers
 from tests.system.processes import System
 
 MS, SHARE, CPU_MS, CPU_SHARE = "ms a tick", "share", "CPU ms a tick", "share of CPU"
@@ -52,7 +53,7 @@ def run(plan: Plan | None = None) -> Result:
 def _profiled(size: Size) -> tuple[Comparison, Comparison]:
     phases = Phases()
     ticks: list[int] = []
-    with new_servers() as servers:
+    with fresh_servers() as servers:
 
         def at_an_end(running: System) -> None:
             phases.look_up(running)

@@ -2,52 +2,25 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from bench import machine
 from bench.measured_run import Measured, Span, measured
+from bench.peers import BROKER, HOME_PROCESSES, LISTENERS, MARKET
 from bench.processes import Kinds, children_named
 from bench.report import BenchFailed, Result
+from bench.servers import Servers
 from energymarket.errors import EnergyMarketError
 from lab.load.market_api import MarketApi, PhaseTotals
-from tests.redis_server import RedisServer
-from tests.servers import RabbitServer
 from tests.system.processes import System, system
 
-MARKET, HOME_PROCESSES, LISTENERS = "market", "homes", "weather, external"
-BROKER, REDIS = "broker", "redis"
+REDIS = "redis"
 
 _LONGEST_TROUBLE = 1_500
-
-
-@dataclass(frozen=True, slots=True)
-class Servers:
-    """A new broker, a new Redis and an empty folder: nothing of an earlier run is in the way."""
-
-    rabbit: RabbitServer
-    redis: RedisServer
-    folder: Path
-
-
-@contextmanager
-def new_servers() -> Iterator[Servers]:
-    """Servers that run as long as the block."""
-    with tempfile.TemporaryDirectory(prefix="energymarket-bench-") as name:
-        folder = Path(name)
-        rabbit, redis = RabbitServer(), RedisServer(folder)
-        try:
-            redis.start()
-            rabbit.start()
-            yield Servers(rabbit, redis, folder)
-        finally:
-            redis.stop()
-            rabbit.remove()
 
 
 def server_versions(servers: Servers) -> dict[str, str]:

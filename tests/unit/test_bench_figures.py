@@ -14,9 +14,10 @@ from bench import __main__ as command
 from bench import figures, growth, machine, profile
 from bench.fleets_run import FLEETS, Grown
 from bench.measured_run import Measured
+from bench.peers import BROKER, HOME_PROCESSES, LISTENERS, MARKET
 from bench.plot import growth_svg
 from bench.processes import Memory
-from bench.real_system import BROKER, HOME_PROCESSES, LISTENERS, MARKET, REDIS
+from bench.real_system import REDIS
 from bench.report import BenchFailed, Comparison, Result, Row, as_json, at_least
 from bench.tick_clock import Pace
 
