@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.json:
             asked.json.write_text(json.dumps(measured, indent=2) + "\n")
         if asked.plot:
-            asked.plot.write_text(growth_svg(measured))
+            _draw(console, asked.plot, measured)
     except BenchFailed as error:
         console.print(str(error), style="red", markup=False)
         return 1
@@ -82,6 +82,14 @@ def _measured(console: Console, benchmark: str) -> tuple[dict[str, Any], int]:
     return as_json(described, results), failed
 
 
+def _draw(console: Console, file: Path, measured: Mapping[str, Any]) -> None:
+    """Where the growth could not be measured, says so."""
+    try:
+        file.write_text(growth_svg(measured))
+    except BenchFailed as error:
+        console.print(f"{file}: {error}", style="red", markup=False)
+
+
 def _write_tables(console: Console, asked: argparse.Namespace) -> None:
     """Raises ``BenchFailed`` where there is nothing to write."""
     if asked.figures is None:
@@ -93,7 +101,7 @@ def _write_tables(console: Console, asked: argparse.Namespace) -> None:
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise BenchFailed(f"{asked.figures} is not the JSON of this version's benchmarks")
     if asked.plot:
-        asked.plot.write_text(growth_svg(found))
+        _draw(console, asked.plot, found)
     written = figures.rewrite(asked.page, found)
     console.print(f"{asked.page}: tables of {', '.join(written)}", highlight=False)
 

@@ -60,9 +60,9 @@ class _Scale:
     length: float
 
     @classmethod
-    def of(cls, axis: Axis, values: Sequence[float], length: float, *, at_least: float) -> _Scale:
-        """Covers the values, ``at_least`` and the axis' ticks."""
-        values = [*values] if axis.log else [*values, at_least]
+    def of(cls, axis: Axis, values: Sequence[float], length: float, *, also: float) -> _Scale:
+        """Covers the values, the axis' ticks, and on an even axis one more value."""
+        values = [*values] if axis.log else [*values, also]
         ticks = list(axis.ticks)
         if not ticks:
             ticks = (_powers_of_ten if axis.log else _round_ticks)(min(values), max(values))
@@ -112,8 +112,8 @@ def _drawn(lines: Sequence[Line], x: Axis, y: Axis) -> str:
     """Grid, axes and lines, inside of an element of ``WIDTH`` x ``HEIGHT``."""
     points = [point for line in lines for point in line.points]
     xs, ys = [point[0] for point in points], [point[1] for point in points]
-    across = _Scale.of(x, xs, WIDTH - _LEFT - _RIGHT, at_least=min(xs))
-    up = _Scale.of(y, ys, HEIGHT - _TOP - _BOTTOM, at_least=0.0)
+    across = _Scale.of(x, xs, WIDTH - _LEFT - _RIGHT, also=min(xs))
+    up = _Scale.of(y, ys, HEIGHT - _TOP - _BOTTOM, also=0.0)
 
     def place(px: float, py: float) -> tuple[float, float]:
         return _LEFT + across.at(px), HEIGHT - _BOTTOM - up.at(py)

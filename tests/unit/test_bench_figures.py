@@ -214,6 +214,19 @@ def test_the_command_writes_tables_and_plot_from_the_json_of_an_earlier_run(
     assert plot.read_text().startswith("<svg")
 
 
+def test_a_plot_that_has_nothing_to_show_is_told_and_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "BENCHMARKS", {"growth": lambda: Result(skipped="no broker")})
+    plot, file = tmp_path / "plot.svg", tmp_path / "figures.json"
+    assert command.main(["all", "--plot", str(plot), "--json", str(file)]) == 0
+    output = " ".join(capsys.readouterr().out.split())
+    assert "growth skipped: no broker" in output
+    assert "there is nothing to plot" in output
+    assert not plot.exists()
+    assert file.exists()
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
