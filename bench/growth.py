@@ -9,6 +9,7 @@ it is, the fewer ticks are measured.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -74,25 +75,46 @@ def run(plan: Plan | None = None) -> Result:
 
 def _grown(plan: Plan) -> Result:
     versions: dict[str, str] = {}
+    grown, homes_failed = _measured(fleets_run, plan.homes, versions)
+    runs, processes_failed = _measured(home_processes, plan.processes, versions)
+    processes = {f"{count:,}": run for count, run in runs.items()}
+    return Result(
+        [
+            *([_homes([*grown.values()], homes_failed)] if grown else []),
+            *([_targets([*grown.values()])] if grown else []),
+            *([_processes(processes, processes_failed)] if processes else []),
+        ],
+        versions,
+    )
 
-    def on_new_servers(measure: Callable[[Servers, int, Span], Found], size: Size) -> Found:
+
+def _measured(
+    measure: Callable[[Servers, int, Span], Found], sizes: Sequence[Size], versions: dict[str, str]
+) -> tuple[dict[int, Found], list[str]]:
+    """Each size on servers of its own. One that breaks down costs the others nothing: why it did
+    is in the second list. Raises ``BenchFailed`` when all have."""
+    found: dict[int, Found] = {}
+    failed: list[str] = []
+    for size in sizes:
         try:
             with fresh_servers() as servers:
-                found = measure(servers, size.count, size.span)
+                found[size.count] = measure(servers, size.count, size.span)
                 versions.update(versions or server_versions(servers))
+            print(f"{size.count:,} measured", file=sys.stderr)
         except BenchFailed as error:
-            raise BenchFailed(f"with {size.count:,}: {error}") from error
-        return found
-
-    grown = [on_new_servers(fleets_run, size) for size in plan.homes]
-    runs = {f"{size.count:,}": on_new_servers(home_processes, size) for size in plan.processes}
-    return Result([_homes(grown), _targets(grown), _processes(runs)], versions)
+            print(f"{size.count:,} could not be measured: {error}", file=sys.stderr)
+            failed.append(
+                f"{size.count:,} could not be measured: {str(error).partition(chr(10))[0]}"
+            )
+    if failed and not found:
+        raise BenchFailed("; ".join(failed))
+    return found, failed
 
 
 # --------------------------------------------------------------------------------------- showing
 
 
-def _homes(grown: Sequence[Grown]) -> Comparison:
+def _homes(grown: Sequence[Grown], failed: Sequence[str] = ()) -> Comparison:
     def row(name: str, unit: str, figure: Callable[[Grown], float]) -> Row:
         return Row(name, unit, {_name(each): figure(each) for each in grown})
 
@@ -120,7 +142,7 @@ def _homes(grown: Sequence[Grown]) -> Comparison:
             peak(BROKER),
             row("ledger", "B/home-tick", lambda each: each.ledger_bytes_per_home_tick),
         ],
-        notes=("p99 of fewer than a hundred ticks is the slowest of them",),
+        notes=("p99 of fewer than a hundred ticks is the slowest of them", *failed),
     )
 
 
@@ -152,7 +174,7 @@ def _targets(grown: Sequence[Grown]) -> Comparison:
     )
 
 
-def _processes(runs: Mapping[str, Measured]) -> Comparison:
+def _processes(runs: Mapping[str, Measured], failed: Sequence[str] = ()) -> Comparison:
     def row(name: str, unit: str, figure: Callable[[Measured], float]) -> Row:
         return Row(name, unit, {count: figure(run) for count, run in runs.items()})
 
@@ -175,5 +197,5 @@ def _processes(runs: Mapping[str, Measured]) -> Comparison:
             memory("market", MARKET),
             memory("broker", BROKER),
         ],
-        notes=("memory: resident, what processes share counted in each",),
+        notes=("memory: resident, what processes share counted in each", *failed),
     )

@@ -113,6 +113,12 @@ def test_what_is_large_gets_more_time_to_begin() -> None:
     assert large.span.first_tick_within_s > small.span.first_tick_within_s + 200
 
 
+def test_a_size_that_breaks_down_is_named_and_the_others_stand() -> None:
+    table = growth._homes(GROWN[:2], ["1,000,000 could not be measured: it took too long"])
+    assert table.columns == ("20", "1,000")
+    assert table.notes[-1] == "1,000,000 could not be measured: it took too long"
+
+
 # ---------------------------------------------------------------------------------------- profile
 
 
