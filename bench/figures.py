@@ -18,6 +18,11 @@ from bench.report import BenchFailed, shown
 _MARKED: Final = re.compile(
     r"(?P<begin><!-- figures: (?P<name>\w+) -->\n).*?(?P<end><!-- end of figures -->)", re.DOTALL
 )
+_LIBRARIES: Final = ("python", "sqlite", "pika", "msgspec", "numpy")
+_BUSY: Final = (
+    "*The machine was busy with other work: figures per second are too low and latencies too high; "
+    "processor time per order and memory are less affected.*"
+)
 
 
 def rewrite(page: Path, figures: Mapping[str, Any]) -> list[str]:
@@ -55,17 +60,18 @@ def markdown(machine: Mapping[str, Any], benchmark: Mapping[str, Any]) -> str:
 
 
 def _measured_on(machine: Mapping[str, Any], versions: Mapping[str, str]) -> str:
-    known = {**machine.get("versions", {}), **versions}
-    named = ("python", "sqlite", "rabbitmq", "redis", "pika", "msgspec", "numpy")
-    software = ", ".join(f"{name} {known[name]}" for name in named if name in known)
-    busy = machine.get("load_average") or ["?"]
-    busy_then = machine.get("load_average_at_the_end") or ["?"]
-    return (
+    libraries = machine.get("versions", {})
+    used = {name: libraries[name] for name in _LIBRARIES if name in libraries}
+    software = ", ".join(f"{name} {version}" for name, version in {**used, **versions}.items())
+    cores = machine.get("cores") or 1
+    before = machine.get("load_average") or [0.0]
+    after = machine.get("load_average_at_the_end") or before
+    said = (
         f"Measured {str(machine.get('date', '?'))[:10]}, revision {machine.get('revision', '?')}: "
-        f"{machine.get('cores', '?')} cores of {machine.get('cpu', '?')}, "
-        f"{machine.get('memory_mib', 0) / 1024:.0f} GiB, {software}; load average {busy[0]} at the "
-        f"beginning and {busy_then[0]} at the end."
+        f"{cores} cores of {machine.get('cpu', '?')}, {machine.get('memory_mib', 0) / 1024:.0f} "
+        f"GiB, {software}; load average {before[0]} at the beginning and {after[0]} at the end."
     )
+    return f"{said}\n\n{_BUSY}" if before[0] > cores / 2 else said
 
 
 def _table(comparison: Mapping[str, Any]) -> str:

@@ -207,6 +207,14 @@ def test_a_ratio_and_a_target_that_is_met_stand_in_columns_of_their_own() -> Non
     assert "\n- so\n" in text
 
 
+@pytest.mark.parametrize(("load", "busy"), [(0.3, False), (3.1, True)])
+def test_figures_of_a_busy_machine_are_marked_as_such(load: float, busy: bool) -> None:
+    machine_then = {"cores": 2, "load_average": [load, 1.0, 1.0], "versions": {"redis": "8"}}
+    text = figures.markdown(machine_then, {"versions": {"redis": "7"}, "comparisons": []})
+    assert ("The machine was busy" in text) == busy
+    assert "redis 7;" in text, "the server, not the library"
+
+
 def test_the_command_writes_tables_and_plot_from_the_json_of_an_earlier_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
