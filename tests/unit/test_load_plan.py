@@ -10,6 +10,7 @@ from energymarket.messages import (
     MAX_ENERGY_WH,
     MAX_MONEY_NEUR,
     MAX_PRICE_NEUR_PER_WH,
+    OpenedTick,
     Receipts,
 )
 from lab.load.plan import MOST_HOMES_PER_MESSAGE, LoadPlan
@@ -79,6 +80,13 @@ def test_the_longest_message_of_a_load_fits_into_a_body_however_long_its_numbers
         tick=2**53,
         price_neur_per_wh=MAX_PRICE_NEUR_PER_WH,
         late=False,
+        opened=OpenedTick(
+            epoch=10**9,
+            seed=2**63 - 1,
+            tick=2**53,
+            price_neur_per_wh=MAX_PRICE_NEUR_PER_WH,
+            temperature_mdeg=-273_150,
+        ),
         home=home,
         present=[1] * homes,
         net_wh=[-each for each in energy],
