@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from energymarket.errors import SettingsError
-from lab.load import svg
+from lab import svg
 from lab.load.baseline import Verdict
 from lab.load.display import headline, shown, totals
 from lab.load.knee import Knee
