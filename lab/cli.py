@@ -14,7 +14,10 @@ from rich.console import Console
 from energymarket import __version__
 from energymarket.errors import EnergyMarketError, SettingsError
 from energymarket.runtime import EXIT_FAILED, EXIT_WRONG_SETTING, StopRequest
+from lab import presets as preset_files
 from lab.embedded import WorldPlan
+from lab.export.command import EXAMPLE as EXPORT_EXAMPLE
+from lab.export.command import Trades, export
 from lab.load.command import EXAMPLE as LOAD_EXAMPLE
 from lab.load.command import load
 from lab.run import RunPlan, ledger_in
@@ -43,20 +46,46 @@ def energymarket() -> None:
     """A local energy market: homes, a market, weather and external events."""
 
 
-@app.command()
+@app.command(epilog="Example: energymarket version")
 def version() -> None:
-    """Prints the version. Example: energymarket version"""
+    """Prints the version."""
     print(__version__)
 
 
-@app.command(epilog="Example: energymarket run --homes 50 --ticks 720 --pace 0 --out runs/april")
+def _take_preset(context: typer.Context, name: str) -> str:
+    """Has the preset's options stand where the command line says nothing."""
+    if name:
+        context.default_map = {**(context.default_map or {}), **preset_files.load(name).options}
+    return name
+
+
+RUN_EXAMPLE = (
+    "Example: energymarket run --homes 50 --ticks 720 --pace 0 --out runs/april\n\n"
+    "Example: energymarket run --preset war --ticks 200"
+)
+
+
+@app.command(epilog=RUN_EXAMPLE)
 def run(
+    preset: Annotated[
+        str,
+        typer.Option(
+            callback=_take_preset,
+            is_eager=True,
+            show_default="none",
+            help=f"a world to start with, one of {', '.join(preset_files.names())}; other options "
+            "go first",
+        ),
+    ] = "",
     homes: Annotated[int, typer.Option(min=1, max=1_000_000, help="homes in the world")] = 20,
     ticks: Annotated[int, typer.Option(min=0, help="ticks to settle; 0 runs until Ctrl-C")] = 0,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="the luck of this world")] = 42,
     pace: Annotated[float, typer.Option(min=0, help="seconds per tick; 0 is full speed")] = 1.0,
     headless: Annotated[bool, typer.Option("--headless", help="a line per tick, no table")] = False,
-    out: Annotated[Path | None, typer.Option(help="folder that keeps ledger.db")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder that keeps the ledger, tables and a report")
+    ] = None,
+    trades: Trades = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with the ledger in --out")
     ] = False,
@@ -96,7 +125,15 @@ def run(
     )
     stop = StopRequest()
     stop.listen_to_signals()
-    plan = RunPlan(world, port=port, headless=headless, token=token or secrets.token_urlsafe(16))
+    plan = RunPlan(
+        world,
+        port=port,
+        headless=headless,
+        token=token or secrets.token_urlsafe(16),
+        out=out,
+        trades=trades,
+        preset=preset,
+    )
     run_world(plan, stop=stop, console=Console())
 
 
@@ -114,6 +151,18 @@ def verify(
     print(verdict.head_hash)
 
 
+@app.command(epilog="Example: energymarket presets")
+def presets() -> None:
+    """Lists the worlds that ``run --preset`` knows."""
+    for name in preset_files.names():
+        preset = preset_files.load(name)
+        options = " ".join(
+            f"--{option.replace('_', '-')} {value}" for option, value in preset.options.items()
+        )
+        print(f"{name}: {preset.title}. {preset.description}\n    {options}")
+
+
+app.command(epilog=EXPORT_EXAMPLE)(export)
 app.command(epilog=LOAD_EXAMPLE)(load)
 
 

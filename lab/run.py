@@ -14,6 +14,8 @@ from energymarket.errors import SettingsError
 from energymarket.runtime import StopRequest
 from energymarket.units import eur_per_kwh
 from lab.embedded import EmbeddedRun, WorldPlan
+from lab.export.command import export_with_progress
+from lab.export.folder import LEDGER, check_folder
 from lab.terminal import LinePrinter, LiveTable
 from services.market.api import ApiServer, create_app
 from services.market.view import View
@@ -21,13 +23,20 @@ from services.market.view import View
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """A world, and how to watch it. ``port`` None: no API; ``out``: a folder for the ledger."""
+    """A world, and how to watch it. ``port`` None: no API.
+
+    ``out``: the folder that its ledger is in, for tables and a report; ``trades``: whether every
+    single trade is to be among them (None: unless they are very many).
+    """
 
     world: WorldPlan
     host: str = "127.0.0.1"
     port: int | None = 8000
     headless: bool = False
     token: str = ""
+    out: Path | None = None
+    trades: bool | None = None
+    preset: str = ""
 
 
 class Watcher(Protocol):
@@ -43,17 +52,15 @@ class Watcher(Protocol):
 def ledger_in(folder: Path, *, resume: bool) -> str:
     """The URL of the ledger in a run folder, which is made if need be.
 
-    Raises ``SettingsError`` for a folder that holds a ledger already, unless it is to be resumed.
+    Raises ``SettingsError`` for a folder that holds a ledger already, unless it is to be resumed,
+    and for one that holds other files.
     """
-    path = folder / "ledger.db"
+    path = folder / LEDGER
+    check_folder(folder, option="--out")
     if path.exists() and not resume:
         raise SettingsError(
             f"{path} exists: choose another --out, or go on with that world by --resume."
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"--out {folder} cannot be made: {error.strerror}.") from error
     return f"sqlite:///{path}"
 
 
@@ -69,17 +76,53 @@ def run(plan: RunPlan, *, stop: StopRequest, console: Console) -> None:
     if server and not live:
         console.out(f"API and page on {address}", highlight=False)
     try:
-        world.start()
-        watcher.start()
-        _turn(world, watcher, stop)
-    finally:
-        watcher.stop()
-        if server:
-            server.stop()
+        try:
+            world.start()
+            watcher.start()
+            _turn(world, watcher, stop)
+        finally:
+            watcher.stop()
+            if server:
+                server.stop()
         summary = _summary(world)
+        try:
+            if plan.out:
+                _leave_tables(plan, plan.out, world, console)
+        finally:
+            for line in summary:
+                console.out(line, highlight=False)
+    finally:
         world.stop()
-    for line in summary:
-        console.out(line, highlight=False)
+
+
+def _leave_tables(plan: RunPlan, out: Path, run: EmbeddedRun, console: Console) -> None:
+    """Raises ``ExportFailed``; a signal while it writes leaves the tables out."""
+    leave_out = StopRequest()
+    leave_out.listen_to_signals()
+    world = plan.world
+    settings = {
+        "preset": plan.preset,
+        "homes": world.homes,
+        "ticks": world.tempo.max_ticks,
+        "seed": world.rules.seed,
+        "pace_s": world.tempo.tick_s,
+        "price_model": world.rules.price_model,
+        "surplus_policy": world.policy.surplus.label if world.policy.surplus else None,
+        "need_policy": world.policy.need.label if world.policy.need else None,
+        "profile": world.profile,
+        "climate": world.climate,
+        "catalogue": world.catalogue,
+    }
+    with run.ledger.history.inspection() as look:
+        export_with_progress(
+            console,
+            look,
+            out,
+            again=f"energymarket export {out / LEDGER} FOLDER",
+            trades=plan.trades,
+            settings=settings,
+            leave_out=lambda: leave_out.requested,
+        )
 
 
 def _turn(world: EmbeddedRun, watcher: Watcher, stop: StopRequest) -> None:
