@@ -62,7 +62,14 @@ class _Process:
         self._leadership = Leadership(
             ledger, lock, self._clock, log, takeover_s=chosen.takeover_seconds
         )
-        self._standby = Standby(ledger, self._leadership, self._clock, log, self._metrics)
+        self._standby = Standby(
+            ledger,
+            self._leadership,
+            self._clock,
+            log,
+            self._metrics,
+            pace_s=chosen.tick_seconds,
+        )
         self._on_duty = OnDuty(self._standby)
         self._token = chosen.api_token or secrets.token_urlsafe(16)
         facts = {"run": ledger.world.run}

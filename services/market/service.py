@@ -23,6 +23,7 @@ from services.market.inputs import Inputs
 from services.market.leadership import unchallenged
 from services.market.ledger import History
 from services.market.metrics import MarketMetrics
+from services.market.pacing import ClockFace
 from services.market.presence import Presence
 from services.market.tick_cycle import Tempo, TickCycle
 from services.market.view import Commands, View
@@ -153,6 +154,18 @@ class MarketService:
             tick += 1  # a predecessor has fixed how that one opens, and may have announced it
         return self.books.add_event(start, tick), tick
 
+    def change_clock(self, *, paused: bool | None, pace_s: float | None) -> ClockFace:
+        """Pauses, runs on, or takes another pace, in seconds from one opening to the next; None
+        leaves as it is. To be run as a command."""
+        self._cycle.pace.change(paused=paused, pace_s=pace_s)
+        return self._cycle.pace.face
+
+    def step_clock(self, ticks: int) -> ClockFace:
+        """Has a paused market open that many ticks. To be run as a command; raises
+        ``ClockRuns``."""
+        self._cycle.pace.step(ticks)
+        return self._cycle.pace.face
+
     @property
     def history(self) -> History:
         """The ledger's past."""
@@ -207,4 +220,5 @@ class MarketService:
             store_answers=inputs.store_answers,
             ledger_writable=self._ledger_writable,
             finished=cycle.done,
+            clock=cycle.pace.face,
         )

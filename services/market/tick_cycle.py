@@ -35,16 +35,18 @@ from services.market.domain.record import (
 )
 from services.market.floor import Floor, OpenTick
 from services.market.front_desk import FrontDesk
+from services.market.pacing import Pace
 from services.market.report import degraded, report_tick
 
 _ANNOUNCE_AGAIN_S = 2.0
 _AWAIT_AGAIN_S = 0.5
+_LOOK_AT_REST_S = 2.0
 _PHASES_OF_A_TICK = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Tempo:
-    """When things happen: pace, deadline (0: none), first roster, end (0: never), lease."""
+    """When things happen: first pace, deadline (0: none), first roster, end (0: never), lease."""
 
     tick_s: float = 1.0
     deadline_s: float = 5.0
@@ -68,10 +70,11 @@ class TickCycle:
         self._clock, self._log, self._tempo = clock, log, tempo
         self._books, self._metrics = floor.books, floor.metrics
         self._phase: Phase = self._gather_homes
-        self._phase_since = self._announce_at = self._next_open_at = 0.0
+        self._phase_since = self._announce_at = 0.0
         self._first_of_epoch = self._books.tick + 1
         self._given_up_on: set[str] = set()
         self._coded_s = (0.0, 0.0)
+        self.pace = Pace(tempo.tick_s)
         self.waiting_for: tuple[str, ...] = ()
         self.newest_opening = self._books.last.opening if self._books.last else None
         self.roster_homes = len(self._books.last.home) if self._books.last else 0
@@ -91,6 +94,8 @@ class TickCycle:
         """Goes through phases until one has to wait; at most one tick, so that a market that waits
         for nobody still listens. Returns when to be called again, None if not before news."""
         now = self._clock.monotonic()
+        if self.pace.holds and self._phase in (self._gather_homes, self._await_inputs):
+            self._enter(self._rest, now)
         for _ in range(_PHASES_OF_A_TICK):
             phase = self._phase
             due = phase(now)
@@ -207,6 +212,7 @@ class TickCycle:
 
     def _open(self, opening: Opening, now: float) -> None:
         """Freezes the roster and announces the tick."""
+        self._floor.presence.excuse(self.pace.unasked_s(now, self._tempo.lease_s))
         self._end_lapsed_leases(now)
         fleets = self._books.membership.roster(opening.tick)
         roster = self._books.roster(fleets)
@@ -228,6 +234,7 @@ class TickCycle:
             opened_at=now,
             announce_at=now + _ANNOUNCE_AGAIN_S,
         )
+        self.pace.opened(now)
         self.newest_opening, self.opened_at = opening, self._clock.now()
         self.roster_homes = len(roster.home)
         self._metrics.homes.set(len(roster.home))
@@ -287,13 +294,13 @@ class TickCycle:
         self._floor.checkpoint(AFTER_COMMIT)
         committed_at = self._clock.monotonic()
         self._metrics.commit_seconds.observe(committed_at - now)
+        self.pace.settled(committed_at, len(tick.roster.home) - tick.settled.absent)
         self._floor.open_tick = None
         self._desk.receive_again()
         self._send_receipts(tick, tick.settled)
         self._count(tick.settled)
         self._metrics.answer_seconds.observe(self._clock.monotonic() - committed_at)
         self._observe_work()
-        self._next_open_at = tick.opened_at + self._tempo.tick_s
         self._enter(self._rest, committed_at)
         return None
 
@@ -335,10 +342,15 @@ class TickCycle:
         report_tick(self._log, settled)
 
     def _rest(self, now: float) -> float | None:
-        """Until the pace lets the next tick open."""
+        """Until the pace lets the next tick open, and whoever has paused the clock."""
         if self.done:
             return None
-        if now < self._next_open_at:
-            return self._next_open_at
-        self._enter(self._gather_homes, now)
-        return None
+        opens_at = self.pace.opens_at()
+        if opens_at is not None and now >= opens_at:
+            self._enter(self._gather_homes, now)
+            return None
+        self.waiting_for = ("clock",) if opens_at is None else ()
+        # Whether the store answers is asked of a market that rests for hours as well.
+        self._floor.inputs.temperature_mdeg(self._books.tick + 1)
+        look_again_at = now + _LOOK_AT_REST_S
+        return look_again_at if opens_at is None else min(opens_at, look_again_at)

@@ -29,14 +29,14 @@ TAGS: Final = [
     {"name": "prices", "description": "The price, its history, its terms."},
     {"name": "homes", "description": "Homes, their receipts, who traded with whom."},
     {"name": "world", "description": "Weather and external events."},
-    {"name": "run", "description": "What runs here, and whether it is right."},
+    {"name": "run", "description": "What runs here, whether it is right, and its clock."},
     {"name": "operation", "description": "For orchestrators and Prometheus."},
 ]
 
 _WHY: Final = {
     401: "The bearer token is missing or wrong.",
     404: "There is no such thing, or not yet.",
-    409: "The run is over.",
+    409: "The run is over, or the clock is not paused.",
     413: "The body is too large.",
     415: "The body is not said to be JSON.",
     422: "A parameter is wrong; `errors` names each.",

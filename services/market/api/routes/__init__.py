@@ -1,6 +1,16 @@
 """The routes, one module per resource. A further resource is one more module in ``ROUTERS``."""
 
-from services.market.api.routes import homes, page, prices, probes, run, stream, trades, world
+from services.market.api.routes import (
+    clock,
+    homes,
+    page,
+    prices,
+    probes,
+    run,
+    stream,
+    trades,
+    world,
+)
 
 ROUTERS = (
     prices.router,
@@ -9,6 +19,7 @@ ROUTERS = (
     trades.router,
     world.router,
     run.router,
+    clock.router,
     probes.router,
 )
 
