@@ -23,6 +23,8 @@ from lab.load.command import load
 from lab.run import RunPlan, ledger_in
 from lab.run import run as run_world
 from lab.verify import verify as verify_ledger
+from lab.watch.command import EXAMPLE as WATCH_EXAMPLE
+from lab.watch.command import watch
 from services.home.domain.profile import PROFILES, PolicyChoice
 from services.market.domain.pricing import PRICE_MODELS
 from services.market.domain.rules import Rules
@@ -164,6 +166,7 @@ def presets() -> None:
 
 app.command(epilog=EXPORT_EXAMPLE)(export)
 app.command(epilog=LOAD_EXAMPLE)(load)
+app.command(epilog=WATCH_EXAMPLE)(watch)
 
 
 def _one_of(option: str, value: str, allowed: Iterable[str]) -> None:

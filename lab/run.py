@@ -16,7 +16,11 @@ from energymarket.units import eur_per_kwh
 from lab.embedded import EmbeddedRun, WorldPlan
 from lab.export.command import export_with_progress
 from lab.export.folder import LEDGER, check_folder
-from lab.terminal import LinePrinter, LiveTable
+from lab.terminal import LinePrinter
+from lab.watch.command import full_screen
+from lab.watch.link import MarketLink
+from lab.watch.picture import Picture, Shown
+from lab.watch.screen import Screen
 from services.market.api import ApiServer, create_app
 from services.market.view import View
 
@@ -49,6 +53,30 @@ class Watcher(Protocol):
     def stop(self) -> None: ...
 
 
+class FullScreen:
+    """The view that ``energymarket watch`` has, over the run's own API."""
+
+    def __init__(self, console: Console, url: str, token: str, stop: StopRequest) -> None:
+        self._link = MarketLink(url, token, Picture(Shown(url=url, token=token)))
+        self._screen = Screen(console, self._link, stop)
+
+    def start(self) -> None:
+        """Takes the terminal."""
+        self._screen.listen_to_suspension()
+        self._link.start()
+        self._screen.start()
+
+    def show(self, view: View) -> None:
+        """It hears of the tick through the API."""
+
+    def stop(self) -> None:
+        """Gives the terminal back."""
+        try:
+            self._screen.stop()
+        finally:
+            self._link.stop()
+
+
 def ledger_in(folder: Path, *, resume: bool) -> str:
     """The URL of the ledger in a run folder, which is made if need be.
 
@@ -70,11 +98,12 @@ def run(plan: RunPlan, *, stop: StopRequest, console: Console) -> None:
     world = EmbeddedRun(plan.world, log=log)
     stop.on_request(world.wake)
     server = _served(world, plan, log)
-    live = console.is_terminal and not plan.headless
-    address = f"{server.url}  token for writes: {plan.token}" if server else ""
-    watcher: Watcher = LiveTable(console, address) if live else LinePrinter(console)
-    if server and not live:
+    watcher: Watcher = LinePrinter(console)
+    if server:
+        address = f"{server.url}  token for writes: {plan.token}"
         console.out(f"API and page on {address}", highlight=False)
+        if full_screen(console, headless=plan.headless):
+            watcher = FullScreen(console, server.url, plan.token, stop)
     try:
         try:
             world.start()
