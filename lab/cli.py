@@ -15,6 +15,8 @@ from energymarket import __version__
 from energymarket.errors import EnergyMarketError, SettingsError
 from energymarket.runtime import EXIT_FAILED, EXIT_WRONG_SETTING, StopRequest
 from lab import presets as preset_files
+from lab.doctor.command import EXAMPLE as DOCTOR_EXAMPLE
+from lab.doctor.command import doctor
 from lab.embedded import WorldPlan
 from lab.export.command import EXAMPLE as EXPORT_EXAMPLE
 from lab.export.command import Trades, export
@@ -166,6 +168,7 @@ def presets() -> None:
 
 app.command(epilog=EXPORT_EXAMPLE)(export)
 app.command(epilog=LOAD_EXAMPLE)(load)
+app.command(epilog=DOCTOR_EXAMPLE)(doctor)
 app.command(epilog=WATCH_EXAMPLE)(watch)
 
 
@@ -184,7 +187,7 @@ def _policy(text: str) -> PolicyChoice:
 def main() -> None:
     """Entry of the ``energymarket`` command: errors are sentences."""
     try:
-        app()
+        app(prog_name="energymarket")
     except SettingsError as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_WRONG_SETTING)

@@ -18,6 +18,12 @@ from collections.abc import Callable
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 ENTERED, LEFT, CURSOR_SHOWN = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
 
+_LAUNCHER = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # from now on Ctrl-C and Ctrl-Z of this terminal are ours
+os.execv(sys.executable, [sys.executable, "-m", "lab.cli", *sys.argv[1:]])
+"""
+
 
 class Terminal:
     """Runs ``energymarket ARGUMENTS`` on a terminal of its own."""
@@ -30,12 +36,11 @@ class Terminal:
         self.attributes_before = termios.tcgetattr(self._slave)
         usual = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLUMNS", "LINES"}}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "lab.cli", *arguments],
+            [sys.executable, "-c", _LAUNCHER, *arguments],
             stdin=self._slave,
             stdout=self._slave,
             stderr=self._slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             env=usual | {"TERM": "xterm-256color", "LANG": "C.UTF-8"} | environment,
         )
         self._heard = bytearray()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
 
 from energymarket.errors import SettingsError
 from energymarket.runtime import StopRequest
-from energymarket.settings import without_password
+from energymarket.settings import HIDDEN, without_password
 from lab.watch.answers import EventNews, Tick
 from lab.watch.link import MarketLink
 from lab.watch.picture import Picture, Shown
@@ -46,9 +46,9 @@ def watch(
     In a terminal it fills the screen; elsewhere it prints a line per tick. It connects again when
     the market goes and comes back.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise SettingsError(f"URL is {url!r}; it must be one such as http://127.0.0.1:8000.")
+    if not re.match("https?://[^/]", without_password(url)):
+        shown = HIDDEN if "@" in url else repr(url)  # it may hold a password
+        raise SettingsError(f"URL is {shown}; it must be one such as http://127.0.0.1:8000.")
     console = Console()
     stop = StopRequest()
     stop.listen_to_signals()
