@@ -14,6 +14,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 ENTERED, LEFT, CURSOR_SHOWN = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
@@ -21,22 +22,29 @@ ENTERED, LEFT, CURSOR_SHOWN = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
 _LAUNCHER = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # from now on Ctrl-C and Ctrl-Z of this terminal are ours
-os.execv(sys.executable, [sys.executable, "-m", "lab.cli", *sys.argv[1:]])
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
+
+ENERGYMARKET = ("-m", "lab.cli")
 
 
 class Terminal:
-    """Runs ``energymarket ARGUMENTS`` on a terminal of its own."""
+    """Runs ``energymarket ARGUMENTS`` on a terminal of its own, or another program of Python's."""
 
     def __init__(
-        self, *arguments: str, columns: int = 80, lines: int = 24, **environment: str
+        self,
+        *arguments: str,
+        columns: int = 80,
+        lines: int = 24,
+        program: tuple[str, ...] = ENERGYMARKET,
+        **environment: str,
     ) -> None:
         self._master, self._slave = pty.openpty()
         self.resize(columns, lines)
         self.attributes_before = termios.tcgetattr(self._slave)
         usual = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLUMNS", "LINES"}}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCHER, *arguments],
+            [sys.executable, "-c", _LAUNCHER, *program, *arguments],
             stdin=self._slave,
             stdout=self._slave,
             stderr=self._slave,
@@ -90,6 +98,15 @@ class Terminal:
     def shown_tick(self) -> int:
         found = re.search(r"tick ([\d,]+)", self.screen)
         return int(found[1].replace(",", "")) if found else 0
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the process sleeps as Ctrl-Z has it."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "T"
 
     def ended(self, timeout_s: float = 30.0) -> int:
         """The exit code."""
