@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from energymarket.units import degrees, eur_per_kwh, kwh
+from energymarket.units import degrees, eur_per_kwh
 from services.market.api.caching import settled_answer
 from services.market.api.context import ApiContext, Context
 from services.market.api.openapi import problems
+from services.market.api.price_rows import price_row
 from services.market.api.problems import Problem
 from services.market.api.schemas.prices import Price, PriceRow, Prices, PriceTerms, Term
 from services.market.api.wanted import (
@@ -26,8 +27,6 @@ from services.market.api.wanted import (
     window,
 )
 from services.market.domain.pricing import PRICE_MODELS
-from services.market.domain.record import DEGRADED_EXTERNAL, DEGRADED_WEATHER
-from services.market.ledger import PriceRow as StoredRow
 from services.market.view import View
 
 router = APIRouter(tags=["prices"])
@@ -130,34 +129,6 @@ def prices(
         next_cursor=following,
     )
     return Response(answer.model_dump_json(), media_type="application/json", headers=headers)
-
-
-def price_row(row: StoredRow) -> PriceRow:
-    """A tick of the history as people read it."""
-    return PriceRow(
-        tick=row.tick,
-        price_eur_per_kwh=eur_per_kwh(row.price_neur_per_wh),
-        price_neur_per_wh=row.price_neur_per_wh,
-        temperature_c=degrees(row.temperature_mdeg),
-        homes=row.homes,
-        absent=row.absent,
-        given_kwh=kwh(row.given_wh),
-        sold_kwh=kwh(row.sold_wh),
-        bought_kwh=kwh(row.bought_wh),
-        spilled_kwh=kwh(row.spilled_wh),
-        unserved_kwh=kwh(row.unserved_wh),
-        degraded=_degraded(row.degraded),
-        at=datetime.fromtimestamp(row.at, UTC),
-    )
-
-
-def _degraded(bits: int) -> list[Literal["weather", "external"]]:
-    names: list[Literal["weather", "external"]] = []
-    if bits & DEGRADED_WEATHER:
-        names.append("weather")
-    if bits & DEGRADED_EXTERNAL:
-        names.append("external")
-    return names
 
 
 def _csv(rows: list[PriceRow]) -> str:
