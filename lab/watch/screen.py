@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -40,7 +39,9 @@ class Screen:
             self._show()
             if self._suspended:
                 self._suspended = False
-                os.kill(os.getpid(), signal.SIGSTOP)  # the shell wakes it by SIGCONT
+                # To this very thread: sent to the process, it would go on a bit, and take the
+                # terminal again before it sleeps. The shell wakes it by SIGCONT.
+                signal.raise_signal(signal.SIGSTOP)
 
     def _is_over(self) -> bool:
         return self._stop.requested or self._keys.quit
