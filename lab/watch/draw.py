@@ -45,7 +45,7 @@ def drawn(shown: Shown, now_s: float, size: tuple[int, int], *, choosing: bool) 
         return _wide(shown, now_s, size, foot)
     top: list[Text] = [
         _title(shown, now_s),
-        _price(shown.tick),
+        _price(shown),
         *chart(shown.prices, width, 3 if height >= 20 else 1),
         _split(shown.tick),
         _events(shown, width),
@@ -100,7 +100,7 @@ def _wide(
     body, page = Layout(), Layout()
     tick = shown.tick
     facts = [
-        _price(tick),
+        _price(shown),
         Text(),
         *chart(shown.prices, left - 2, high),
         Text(),
@@ -127,7 +127,7 @@ def _wide(
 
 def _tiny(shown: Shown, now_s: float, height: int) -> RenderableType:
     """What matters most, in as many lines as there are."""
-    lines = [_title(shown, now_s), _price(shown.tick), _split(shown.tick), Text("q quits")]
+    lines = [_title(shown, now_s), _price(shown), _split(shown.tick), Text("q quits")]
     return Group(*lines[:height])
 
 
@@ -153,11 +153,12 @@ def _title(shown: Shown, now_s: float) -> Text:
     return _line((state, _STYLES[state]), tick, pace, why, ("  energymarket ", "bold"), shown.url)
 
 
-def _price(tick: Tick | None) -> Text:
+def _price(shown: Shown) -> Text:
+    tick = shown.tick
     if tick is None:
         return _line(("waiting for the first tick", "dim"))
-    coming = tick.coming_eur_per_kwh
-    change = coming - tick.price_eur_per_kwh
+    before, coming = ((0.0, 0.0, *shown.prices) if shown.prices else (0.0, 0.0))[-2:]
+    change = coming - before
     arrow, style = ("▲", "red") if change > 0 else ("▼", "green") if change < 0 else ("=", "dim")
     mark = f"  without {', '.join(tick.degraded)}" if tick.degraded else ""
     return _line(
