@@ -16,7 +16,7 @@ from energymarket.units import eur_per_kwh
 from lab.embedded import EmbeddedRun, WorldPlan
 from lab.export.command import export_with_progress
 from lab.export.folder import LEDGER, check_folder
-from lab.terminal import LinePrinter
+from lab.terminal import HeldBack, LinePrinter
 from lab.watch.command import full_screen
 from lab.watch.link import MarketLink
 from lab.watch.picture import Picture, Shown
@@ -94,7 +94,9 @@ def ledger_in(folder: Path, *, resume: bool) -> str:
 
 def run(plan: RunPlan, *, stop: StopRequest, console: Console) -> None:
     """Runs the world to its end or until ``stop``; the last line printed is the head hash."""
-    log = telemetry.configure("lab", level="warning", form="text", stream=sys.stderr)
+    screen = plan.port is not None and full_screen(console, headless=plan.headless)
+    held = HeldBack() if screen else None
+    log = telemetry.configure("lab", level="warning", form="text", stream=held or sys.stderr)
     world = EmbeddedRun(plan.world, log=log)
     stop.on_request(world.wake)
     server = _served(world, plan, log)
@@ -102,7 +104,7 @@ def run(plan: RunPlan, *, stop: StopRequest, console: Console) -> None:
     if server:
         address = f"{server.url}  token for writes: {plan.token}"
         console.out(f"API and page on {address}", highlight=False)
-        if full_screen(console, headless=plan.headless):
+        if screen:
             watcher = FullScreen(console, server.url, plan.token, stop)
     try:
         try:
@@ -113,6 +115,8 @@ def run(plan: RunPlan, *, stop: StopRequest, console: Console) -> None:
             watcher.stop()
             if server:
                 server.stop()
+            if held:
+                held.let_go()
         summary = _summary(world)
         try:
             if plan.out:

@@ -1,6 +1,11 @@
-"""What a running world prints where there is no terminal to draw on: one line per tick."""
+"""What a running world prints: a line per tick; and after a full screen, what was logged."""
 
 from __future__ import annotations
+
+import io
+import sys
+from collections import deque
+from typing import Final
 
 from rich.console import Console
 
@@ -8,6 +13,26 @@ from energymarket.units import degrees, eur_per_kwh, kwh
 from services.market.domain.record import SettledTick
 from services.market.report import degraded
 from services.market.view import View
+
+_MOST_HELD: Final = 1_000
+
+
+class HeldBack(io.StringIO):
+    """Takes a log while a full screen is shown, in which its lines would be lost; the newest are
+    kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._texts: deque[str] = deque(maxlen=_MOST_HELD)
+
+    def write(self, text: str) -> int:
+        self._texts.append(text)
+        return len(text)
+
+    def let_go(self) -> None:
+        """Puts everything on the error output."""
+        while self._texts:
+            sys.stderr.write(self._texts.popleft())
 
 
 def tick_line(settled: SettledTick) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 import time
 
@@ -17,6 +16,7 @@ from lab.watch.keys import Keys
 from lab.watch.link import MarketLink
 
 _FRAME_S = 0.25
+_STANDARD_INPUT = 0
 
 
 class Screen:
@@ -49,7 +49,7 @@ class Screen:
     def _show(self) -> None:
         """Takes the terminal until it is over, or is to sleep."""
         live = Live(console=self._console, screen=True, auto_refresh=False, transient=True)
-        with Keyboard(sys.stdin.fileno()) as keyboard, live:
+        with Keyboard(_STANDARD_INPUT) as keyboard, live:
             while not (self._is_over() or self._suspended):
                 size = self._console.size
                 self._link.rows = homes_that_fit((size.width, size.height))

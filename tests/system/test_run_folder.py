@@ -17,7 +17,7 @@ import pytest
 from lab.export import folder as run_folder
 from lab.export.columns import HOMES, PRICES, TABLES, TRADES
 from lab.export.folder import EXPORTED, ExportFailed, export
-from lab.export.writers import NO_PARQUET
+from lab.export.writers import NO_PARQUET, ROWS_TOGETHER, ParquetWriter
 from services.market.domain.replay import LedgerFault
 from services.market.errors import LedgerUnreadable
 from services.market.ledger import History, Inspection
@@ -139,6 +139,20 @@ def test_parquet_holds_the_same_rows_as_csv(folder: Path, table: Any) -> None:
     assert found.column_names == table.header
     assert found.to_pylist() == rows(folder, table.name)
     assert {str(field.type) for field in found.schema} <= {"int64", "string"}
+
+
+def test_a_parquet_file_is_written_in_groups_so_that_few_rows_are_in_the_memory(
+    tmp_path: Path,
+) -> None:
+    writer = ParquetWriter(tmp_path / "trades.parquet", TRADES)
+    for tick in range(1, 8):
+        rows = 40_000
+        sevens = [7] * rows
+        writer.write([tick] * rows, ["gift"] * rows, sevens, sevens, sevens, sevens, sevens)
+    writer.close()
+    found = pyarrow.parquet.ParquetFile(tmp_path / "trades.parquet").metadata
+    groups = [found.row_group(n).num_rows for n in range(found.num_row_groups)]
+    assert groups == [ROWS_TOGETHER, ROWS_TOGETHER, 280_000 - 2 * ROWS_TOGETHER]
 
 
 def test_the_same_seed_leaves_the_same_files_and_another_seed_others(

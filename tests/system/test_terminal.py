@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from lab.terminal import HeldBack
 from tests.servers import free_ports
 from tests.terminal import ENTERED, Terminal
 
@@ -268,3 +269,15 @@ def test_watch_in_a_pipe_prints_a_line_for_every_tick_until_it_is_ended() -> Non
     assert len(ticks) > 20
     assert all(re.search(r"EUR/kWh .* C  homes 3/3  given .* kWh", line) for line in lines
                if line.startswith("tick "))  # fmt: skip
+
+
+def test_what_is_logged_beside_a_full_screen_stands_below_it_afterwards(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    held = HeldBack()
+    for number in range(2_000):
+        held.write(f"line {number}\n")
+    assert capsys.readouterr().err == ""
+    held.let_go()
+    lines = capsys.readouterr().err.splitlines()
+    assert (len(lines), lines[-1]) == (1_000, "line 1999")
