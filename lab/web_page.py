@@ -33,15 +33,18 @@ def page(title: str, body: Iterable[str]) -> str:
     )
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; cells that begin with a digit stand to the right."""
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_right: bool = True) -> str:
+    """A table; cells that begin with a digit stand to the right, unless that is not wanted."""
     made = ["<table>"]
     if head:
-        made.append("<tr>" + "".join(_cell("th", each) for each in head) + "</tr>")
-    made += ["<tr>" + "".join(_cell("td", each) for each in row) + "</tr>" for row in rows]
+        made.append("<tr>" + "".join(_cell("th", each, numbers_right) for each in head) + "</tr>")
+    made += [
+        "<tr>" + "".join(_cell("td", each, numbers_right) for each in row) + "</tr>" for row in rows
+    ]
     return "".join(made) + "</table>"
 
 
-def _cell(tag: str, text: str) -> str:
-    number = ' class="n"' if text[:1].isdigit() or text.endswith("ms") else ""
+def _cell(tag: str, text: str, numbers_right: bool) -> str:
+    is_number = text[:1].isdigit() or text.endswith("ms")
+    number = ' class="n"' if numbers_right and is_number else ""
     return f"<{tag}{number}>{escape(text)}</{tag}>"

@@ -11,7 +11,7 @@ from lab.export.columns import HOMES
 from lab.export.story import Story, home_rows
 
 _MOST_POINTS: Final = 800
-_MOST_BANDS: Final = 300
+_MOST_BANDS: Final = 2_000
 _MOST_LINKS: Final = 80
 _TICKS: Final = svg.Axis("tick")
 
@@ -25,7 +25,7 @@ def html(story: Story) -> str:
         title,
         [
             f"<h1>{title}</h1>",
-            web_page.table((), _facts(story)),
+            web_page.table((), _facts(story), numbers_right=False),
             "<h2>Price and external events</h2>",
             _chart(story, "EUR/kWh", [("price", "price_neur_per_wh", eur_per_kwh)], _bands(story)),
             "<h2>Temperature</h2>",
@@ -99,17 +99,23 @@ def _thinned(
 
 
 def _bands(story: Story) -> list[svg.Band]:
-    """The external events that were alive, the newest ones if they are very many."""
+    """The external events that were alive; if they are very many, those that moved the price most."""
+    alive = [
+        event
+        for event in story.starts
+        if event.start_tick <= story.last_tick
+        and event.start_tick + event.start.ttl_ticks > story.first_tick
+    ]
+    alive.sort(key=lambda e: -abs(e.start.coefficient_neur_per_wh) * e.start.ttl_ticks)
     bands = []
-    for event in story.starts:
+    for event in sorted(alive[:_MOST_BANDS], key=lambda each: each.id):
         end = event.start_tick + event.start.ttl_ticks
-        if event.start_tick <= story.last_tick and end > story.first_tick:
-            title = (
-                f"{event.start.name} {eur_per_kwh(event.start.coefficient_neur_per_wh):+.4f} "
-                f"EUR/kWh, ticks {event.start_tick} to {end - 1}"
-            )
-            bands.append(svg.Band(event.start_tick, min(end, story.last_tick), title))
-    return bands[-_MOST_BANDS:]
+        title = (
+            f"{event.start.name} {eur_per_kwh(event.start.coefficient_neur_per_wh):+.4f} "
+            f"EUR/kWh, ticks {event.start_tick} to {end - 1}"
+        )
+        bands.append(svg.Band(event.start_tick, min(end, story.last_tick), title))
+    return bands
 
 
 def _bills(story: Story) -> list[svg.Box]:
