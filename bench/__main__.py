@@ -1,4 +1,4 @@
-"""``python -m bench [embedded|distributed|compose|all] [--json FILE]``, at the project's root."""
+"""``python -m bench [NAME|all] [--json FILE]`` at the project's root: see ``BENCHMARKS``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import compose, distributed, embedded, machine
+from bench import compose, distributed, embedded, machine, readers
 from bench.report import BenchFailed, Result, as_json, table
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
     "embedded": embedded.run,
     "distributed": distributed.run,
     "compose": compose.run,
+    "readers": readers.run,
 }
 
 _NARROWEST_FILE = 120

@@ -99,7 +99,7 @@ def _thinned(
 
 
 def _bands(story: Story) -> list[svg.Band]:
-    """The external events that were alive; if they are very many, those that moved the price most."""
+    """The external events that were alive; of very many, those that moved the price most."""
     alive = [
         event
         for event in story.starts

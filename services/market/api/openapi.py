@@ -22,7 +22,8 @@ at its close the price of the next tick is made, with its terms.
   place of the parameters that chose the interval. A cursor is opaque.
 * **Errors** are problems as RFC 9457 has them; one for a wrong parameter names it, its value and
   what is allowed.
-* **Writes** need `Authorization: Bearer <token>`.
+* **Writes**, and the whole ledger, need `Authorization: Bearer <token>`.
+* **Tags**: who sends an answer's `ETag` back as `If-None-Match` gets 304 until the answer changes.
 """
 
 TAGS: Final = [
@@ -42,6 +43,9 @@ _WHY: Final = {
     422: "A parameter is wrong; `errors` names each.",
     500: "Something is wrong with the market.",
     503: "The market cannot answer now; `Retry-After` says when to ask again.",
+}
+UNCHANGED: Final[Responses] = {
+    304: {"description": "The answer has the tag in `If-None-Match`: it is the one that you have."}
 }
 _REF: Final = {"$ref": "#/components/schemas/Problem"}
 

@@ -34,9 +34,9 @@ class NewsStream(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
-        cut: Callable[[], None] = scope.get("state", {}).get(CUT, _nothing)
+        cut: Callable[[], None] = scope.get("state", {}).get(CUT, nothing)
         with self._feed.reader(self._heard, cut) as reader:
-            watching = asyncio.create_task(_until_gone(receive, reader))
+            watching = asyncio.create_task(until_gone(receive, reader.leave))
             try:
                 # Who cannot be told on comes back, and tries again.
                 with suppress(LedgerUnavailable):
@@ -59,13 +59,14 @@ class NewsStream(StreamingResponse):
             reader.sending_since = None
 
 
-async def _until_gone(receive: Receive, reader: Reader) -> None:
+async def until_gone(receive: Receive, leave: Callable[[], None]) -> None:
+    """Waits until the reader has hung up, and calls ``leave``."""
     # A body that is too large is refused where it would be read, which here is nowhere.
     with suppress(HTTPException):
         while (await receive())["type"] != "http.disconnect":
             pass
-    reader.leave()
+    leave()
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Without a server there is no connection to cut."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import sqlalchemy as sa
 
@@ -16,6 +16,7 @@ from services.market.domain.pricing import Term
 from services.market.domain.record import SettledTick
 from services.market.domain.snapshot import Page, unpacked
 from services.market.errors import LedgerUnreadable
+from services.market.ledger import copying
 from services.market.ledger.inspection import Inspection
 from services.market.ledger.tables import (
     Database,
@@ -87,6 +88,15 @@ class History:
         """A look at the whole ledger as of this moment."""
         with Inspection.of(self._database) as look:
             yield look
+
+    def copied(self, give_up: Callable[[], bool]) -> BinaryIO:
+        """The whole ledger as one SQLite file without a name: see ``copying``."""
+        return copying.copied(self._database, give_up)
+
+    def oldest_tick(self) -> int:
+        """The first tick that is kept; 0 before there is any."""
+        with self._database.reading() as connection:
+            return connection.execute(sa.select(sa.func.min(ticks.c.tick))).scalar() or 0
 
     def accounts(self) -> tuple[array[int], array[int]]:
         """(stock, money) of every home as stored, home 1 first."""

@@ -2,7 +2,9 @@
 
 from services.market.api.routes import (
     clock,
+    flows,
     homes,
+    ledger,
     page,
     prices,
     probes,
@@ -17,9 +19,11 @@ ROUTERS = (
     stream.router,
     homes.router,
     trades.router,
+    flows.router,
     world.router,
     run.router,
     clock.router,
+    ledger.router,
     probes.router,
 )
 

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from energymarket.units import degrees, eur_per_kwh
-from services.market.api.caching import settled_answer
+from services.market.api.caching import settled_answer, tagged_answer
 from services.market.api.context import ApiContext, Context
-from services.market.api.openapi import problems
+from services.market.api.openapi import UNCHANGED, problems
 from services.market.api.price_rows import price_row
 from services.market.api.problems import Problem
 from services.market.api.schemas.prices import Price, PriceRow, Prices, PriceTerms, Term
@@ -72,6 +72,7 @@ async def _price_before(context: ApiContext, view: View, tick: int) -> int:
     summary="The history of the price",
     response_model=Prices,
     responses=problems(503)
+    | UNCHANGED
     | {
         200: {
             "headers": {
@@ -110,15 +111,27 @@ def prices(
     view = context.view
     newest = view.last.tick if view.last else 0
     asked = window(from_tick=from_tick, to_tick=to_tick, cursor=cursor, newest=newest, limit=limit)
+    as_csv = form == "csv" or (form is None and prefers_csv(request.headers.get("accept", "")))
+    held = asked.held(context.history.oldest_tick(), newest)
+    tag = f"{view.run}-{asked.cursor}-{held}-{limit}-{'csv' if as_csv else 'json'}"
+
+    def answer() -> Response:
+        return _page(request, context, asked, limit, as_csv=as_csv)
+
+    return tagged_answer(request, tag, answer, vary="Accept")
+
+
+def _page(
+    request: Request, context: ApiContext, asked: Window, limit: int, *, as_csv: bool
+) -> Response:
     rows = context.history.prices(asked.from_tick, asked.to_tick, limit + 1)
     following = Window(rows[limit].tick, asked.to_tick).cursor if len(rows) > limit else None
     found = [price_row(row) for row in rows[:limit]]
-    headers = {"Vary": "Accept"}
+    headers = {}
     if following:
         next_page = request.url.include_query_params(cursor=following)
         next_page = next_page.remove_query_params(["from_tick", "to_tick"])
         headers["Link"] = f'<{next_page.path}?{next_page.query}>; rel="next"'
-    as_csv = form == "csv" or (form is None and prefers_csv(request.headers.get("accept", "")))
     if as_csv:
         return Response(_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
     answer = Prices(
@@ -146,7 +159,7 @@ def _csv(rows: list[PriceRow]) -> str:
     "/prices/{tick}",
     summary="A price with its terms",
     response_model=PriceTerms,
-    responses=problems(404, 503),
+    responses=problems(404, 503) | UNCHANGED,
 )
 def price_terms(
     request: Request,
