@@ -42,15 +42,15 @@ def export(
     ledger's, to the last Wh and nEUR: docs/run-folder.md has the columns.
     """
     ledger_file(ledger)
-    check_folder(folder, option="folder")
-    there = [name for name in EXPORTED if (folder / name).exists()]
-    if there and not replace:
-        raise SettingsError(
-            f"folder {folder} holds {there[0]} of an earlier export: choose another, or write "
-            "over it by --replace."
-        )
     with Inspection.of_file(ledger) as look:
         look.check_kind()
+        check_folder(folder, option="folder")
+        there = [name for name in EXPORTED if (folder / name).exists()]
+        if there and not replace:
+            raise SettingsError(
+                f"folder {folder} holds {there[0]} of an earlier export: choose another, or write "
+                "over it by --replace."
+            )
         again = f"energymarket export {ledger} {folder}"
         export_with_progress(Console(), look, folder, again=again, trades=trades)
 
