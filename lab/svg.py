@@ -1,4 +1,4 @@
-"""Line charts and a stacked bar as SVG, drawn here: a report loads nothing."""
+"""Line charts, boxes, links and a stacked bar as SVG, drawn here: a report loads nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Final
 WIDTH, HEIGHT = 860, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 30, 26, 40
 _TITLE = 30
+_BOX_LEFT, _BOX_HEIGHT = 230, 28
+_ROUND = 700
 _STYLE: Final = ".grid{stroke:#ddd;fill:none}"
 COLOURS: Final = (
     *("#3366cc", "#dc3912", "#109618", "#990099", "#ff9900", "#0099c6"),
@@ -37,6 +39,15 @@ class Axis:
     label: str
     ticks: Sequence[tuple[float, str]] = ()
     log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A stretch of the x axis that is shaded, with words for who points at it."""
+
+    begin: float
+    end: float
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +90,14 @@ class _Scale:
         return (value - low) / (high - low or 1.0) * self.length
 
 
-def line_chart(lines: Sequence[Line], x: Axis, y: Axis) -> str:
-    """Lines over a common x axis, and a legend, for a page; y begins at 0."""
+def line_chart(lines: Sequence[Line], x: Axis, y: Axis, bands: Sequence[Band] = ()) -> str:
+    """Lines over a common x axis, and a legend, for a page; y begins at 0, or below where a line
+    goes there."""
     if not any(line.points for line in lines):
         return "<p>too short a run for this chart</p>"
     label = f"{y.label} over {x.label}"
-    return _begin(label) + _drawn(lines, x, y) + "</svg>" + legend([line.name for line in lines])
+    names = [line.name for line in lines]
+    return _begin(label) + _drawn(lines, x, y, bands) + "</svg>" + legend(names)
 
 
 def picture(charts: Sequence[Chart]) -> str:
@@ -108,8 +121,8 @@ def picture(charts: Sequence[Chart]) -> str:
     return "".join(drawn) + "</svg>\n"
 
 
-def _drawn(lines: Sequence[Line], x: Axis, y: Axis) -> str:
-    """Grid, axes and lines, inside of an element of ``WIDTH`` x ``HEIGHT``."""
+def _drawn(lines: Sequence[Line], x: Axis, y: Axis, bands: Sequence[Band] = ()) -> str:
+    """Bands, grid, axes and lines, inside of an element of ``WIDTH`` x ``HEIGHT``."""
     points = [point for line in lines for point in line.points]
     xs, ys = [point[0] for point in points], [point[1] for point in points]
     across = _Scale.of(x, xs, WIDTH - _LEFT - _RIGHT, also=min(xs))
@@ -119,6 +132,14 @@ def _drawn(lines: Sequence[Line], x: Axis, y: Axis) -> str:
         return _LEFT + across.at(px), HEIGHT - _BOTTOM - up.at(py)
 
     drawn = []
+    for band in bands:
+        left, right = (
+            place(min(max(at, across.low), across.high), up.low)[0] for at in (band.begin, band.end)
+        )
+        drawn.append(
+            f'<rect class="band" x="{left:.1f}" y="{_TOP}" width="{max(right - left, 1):.1f}" '
+            f'height="{HEIGHT - _TOP - _BOTTOM}"><title>{escape(band.title)}</title></rect>'
+        )
     for value, label in up.ticks:
         _, at = place(across.low, value)
         drawn.append(f'<path class="grid" d="M{_LEFT} {at:.1f}H{WIDTH - _RIGHT}"/>')
@@ -139,6 +160,90 @@ def _drawn(lines: Sequence[Line], x: Axis, y: Axis) -> str:
                 for px, py in placed
             ]
     return "".join(drawn)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """How a group's values are spread: least, quarters, greatest."""
+
+    name: str
+    values: tuple[float, float, float, float, float]
+
+
+def box_chart(boxes: Sequence[Box], x: Axis) -> str:
+    """One lying box per group: the middle half, its median, and lines to least and greatest."""
+    if not boxes:
+        return "<p>nobody to compare</p>"
+    low, high = min(box.values[0] for box in boxes), max(box.values[4] for box in boxes)
+    ticks = list(x.ticks) or _round_ticks(min(0.0, low), max(0.0, high))
+    low, high = min(low, ticks[0][0]), max(high, ticks[-1][0])
+    height = _TOP + _BOX_HEIGHT * len(boxes) + _BOTTOM
+
+    def across(value: float) -> float:
+        return _BOX_LEFT + (value - low) / (high - low or 1.0) * (WIDTH - _BOX_LEFT - _RIGHT)
+
+    drawn = [_begin(f"{x.label} by group", height=height)]
+    for value, label in ticks:
+        drawn.append(f'<path class="grid" d="M{across(value):.1f} {_TOP}V{height - _BOTTOM}"/>')
+        drawn.append(_text(across(value), height - _BOTTOM + 16, label, "middle"))
+    drawn.append(_text((WIDTH + _BOX_LEFT) / 2, height - 6, x.label, "middle"))
+    for row, box in enumerate(boxes):
+        middle = _TOP + _BOX_HEIGHT * (row + 0.5)
+        least, lower, median, upper, greatest = (across(value) for value in box.values)
+        drawn.append(_text(_BOX_LEFT - 8, middle + 4, box.name, "end"))
+        drawn.append(
+            f'<path d="M{least:.1f} {middle:.1f}H{greatest:.1f}" stroke="{COLOURS[0]}"/>'
+            f'<rect x="{lower:.1f}" y="{middle - 8:.1f}" width="{max(upper - lower, 1):.1f}" '
+            f'height="16" fill="{COLOURS[0]}" fill-opacity=".45"/>'
+            f'<path d="M{median:.1f} {middle - 8:.1f}v16" stroke="{COLOURS[0]}" stroke-width="2"/>'
+        )
+    return "".join(drawn) + "</svg>"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """From one place on a circle to another."""
+
+    source: str
+    target: str
+    weight: float
+    title: str
+
+
+def link_chart(names: Sequence[str], links: Sequence[Link]) -> str:
+    """Names around a circle, with a curve for each link, as wide as it weighs; it begins in the
+    colour of its source."""
+    if not links:
+        return "<p>no gifts</p>"
+    places = {
+        name: (
+            _ROUND / 2 + (_ROUND / 2 - 60) * math.cos(2 * math.pi * n / len(names) - math.pi / 2),
+            _ROUND / 2 + (_ROUND / 2 - 60) * math.sin(2 * math.pi * n / len(names) - math.pi / 2),
+        )
+        for n, name in enumerate(names)
+    }
+    colour = {name: COLOURS[n % len(COLOURS)] for n, name in enumerate(names)}
+    most = max(link.weight for link in links)
+    drawn = [
+        f'<svg class="round" viewBox="0 0 {_ROUND} {_ROUND}" role="img" '
+        'aria-label="who gives to whom">'
+    ]
+    for link in sorted(links, key=lambda each: each.weight):
+        (x1, y1), (x2, y2) = places[link.source], places[link.target]
+        drawn.append(
+            f'<path d="M{x1:.1f} {y1:.1f}Q{_ROUND / 2} {_ROUND / 2} {x2:.1f} {y2:.1f}" fill="none" '
+            f'stroke="{colour[link.source]}" stroke-opacity=".55" '
+            f'stroke-width="{0.5 + 7 * link.weight / most:.1f}">'
+            f"<title>{escape(link.title)}</title></path>"
+        )
+    for name, (px, py) in places.items():
+        drawn.append(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4" fill="{colour[name]}"/>')
+        out = 1 + 12 / (_ROUND / 2 - 60)
+        at = (_ROUND / 2 + (px - _ROUND / 2) * out, _ROUND / 2 + (py - _ROUND / 2) * out + 4)
+        aside = px - _ROUND / 2
+        anchor = "middle" if abs(aside) < _ROUND / 8 else "start" if aside > 0 else "end"
+        drawn.append(_text(*at, name, anchor))
+    return "".join(drawn) + "</svg>"
 
 
 def bar(parts: Sequence[tuple[str, float]]) -> str:
