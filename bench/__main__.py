@@ -1,4 +1,4 @@
-"""``python -m bench [embedded|distributed|compose|all] [--json FILE]``, at the project's root."""
+"""``python -m bench [NAME|all] [--json FILE]``, at the project's root; ``--help`` has the names."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import compose, distributed, embedded, machine
+from bench import compose, distributed, embedded, machine, orders
 from bench.report import BenchFailed, Result, as_json, table
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
     "embedded": embedded.run,
     "distributed": distributed.run,
+    "orders": orders.run,
     "compose": compose.run,
 }
 
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=[*BENCHMARKS, "all"],
         default="all",
         help="embedded: one process; distributed: 20 homes over RabbitMQ and Redis; "
-        "compose: the containers (default: all)",
+        "orders: 2,000 homes over RabbitMQ, and 100,000; compose: the containers (default: all)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes the figures there too")
     return parser

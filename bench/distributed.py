@@ -12,9 +12,7 @@ Beside it, over the same broker: the same processes, queues and messages with no
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,8 +25,7 @@ from bench.measured_run import Measured, Span, measured
 from bench.peers import BROKER, HOME_PROCESSES, LISTENERS, MARKET, measured_peer
 from bench.processes import children_named
 from bench.report import BenchFailed, Comparison, Result, Row, at_least
-from tests.redis_server import RedisServer
-from tests.servers import RabbitServer
+from bench.servers import Servers, fresh_servers
 from tests.system.processes import System, system
 
 TICKS_PER_S_WANTED = 60
@@ -55,15 +52,6 @@ class Plan:
     peer_ticks: int = 100
 
 
-@dataclass(frozen=True, slots=True)
-class _Servers:
-    """A new broker, a new Redis and an empty folder: nothing of an earlier run is in the way."""
-
-    rabbit: RabbitServer
-    redis: RedisServer
-    folder: Path
-
-
 def run(plan: Plan | None = None) -> Result:
     """Measures; raises ``BenchFailed``. Without RabbitMQ, Redis or ``/proc`` it says so."""
     plan = plan or Plan()
@@ -75,31 +63,17 @@ def run(plan: Plan | None = None) -> Result:
         return Result(skipped=str(missing))
 
 
-@contextmanager
-def _servers() -> Iterator[_Servers]:
-    with tempfile.TemporaryDirectory(prefix="energymarket-bench-") as name:
-        folder = Path(name)
-        rabbit, redis = RabbitServer(), RedisServer(folder)
-        try:
-            redis.start()
-            rabbit.start()
-            yield _Servers(rabbit, redis, folder)
-        finally:
-            redis.stop()
-            rabbit.remove()
-
-
 def _compared(plan: Plan) -> Result:
     span = Span(plan.warm_up_ticks, plan.ticks)
     peer_span = Span(plan.peer_warm_up_ticks, plan.peer_ticks)
-    with _servers() as servers:
+    with fresh_servers() as servers:
         ours, phases_ms = _market(servers, plan.homes, span, "info")
         versions = {"rabbitmq": servers.rabbit.ctl("version").strip()}
-    with _servers() as servers:
+    with fresh_servers() as servers:
         floor = _peer("bench.bare_loop", servers, plan.homes, span)
-    with _servers() as servers:
+    with fresh_servers() as servers:
         quiet, _ = _market(servers, plan.homes, span, "warning")
-    with _servers() as servers:
+    with fresh_servers() as servers:
         peer = _peer("bench.afternoon", servers, plan.homes, peer_span)
     if redis_version := machine.redis_version():
         versions["redis"] = redis_version
@@ -111,7 +85,7 @@ def _compared(plan: Plan) -> Result:
 
 
 def _market(
-    servers: _Servers, homes: int, span: Span, log_level: str
+    servers: Servers, homes: int, span: Span, log_level: str
 ) -> tuple[Measured, dict[str, float]]:
     """The real system, and the mean time of each phase of its ticks in milliseconds.
 
@@ -148,7 +122,7 @@ def _trouble(running: System) -> str:
     return "\n".join(f"{each.log.name}: {each.text()[-_LONGEST_TROUBLE:]}" for each in ended)
 
 
-def _peer(module: str, servers: _Servers, homes: int, span: Span) -> Measured:
+def _peer(module: str, servers: Servers, homes: int, span: Span) -> Measured:
     return measured_peer(
         module,
         url=servers.rabbit.url,
