@@ -8,6 +8,8 @@ and refuse the same.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -50,7 +52,17 @@ def _column_groups(message_type: type[Message]) -> tuple[tuple[str, ...], ...]:
     return tuple(group for group in (homes, gifts) if group)
 
 
+Columns = Callable[[Message], tuple[Sequence[int], ...]]
+
+
+def _readable(group: tuple[str, ...]) -> tuple[tuple[str, ...], Columns]:
+    """A group with what reads its columns off a message, in one call."""
+    assert len(group) > 1, "of one name, attrgetter gives no tuple"
+    return group, attrgetter(*group)
+
+
 _GROUPS = {message_type: _column_groups(message_type) for message_type in MESSAGE_TYPES}
+_READABLE = {kind: tuple(map(_readable, groups)) for kind, groups in _GROUPS.items()}
 _MADE_OF_COLUMNS = {message_type for message_type, groups in _GROUPS.items() if groups}
 
 
@@ -120,8 +132,8 @@ def _with_long_columns(body: bytes) -> AnyMessage | None:
 
 def _uneven(message: AnyMessage) -> tuple[str, ...] | None:
     """The columns of a message that should be of one length and are not."""
-    for group in _GROUPS[type(message)]:
-        if len({len(getattr(message, name)) for name in group}) != 1:
+    for group, columns in _READABLE[type(message)]:
+        if len(set(map(len, columns(message)))) != 1:
             return group
     return None
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Final
 
 from energymarket.columns import Rows, is_long, many
 from energymarket.messages import Receipts, Refused, TickOpened, TickSettled, Welcome
@@ -17,9 +17,10 @@ from services.market.domain.receipts import Chosen, FewRows
 from services.market.domain.record import Opening, SettledTick
 
 
+@lru_cache(maxsize=1_024)  # each message of orders asks
 def fleet_secret(key: bytes, fleet: str) -> str:
     """The secret that a fleet's messages must carry: 128 bits of HMAC-SHA256 over its key."""
-    return hmac.new(key, fleet.encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(key, fleet.encode(), "sha256").hex()[:32]
 
 
 def tick_opened(books: Books, opening: Opening, homes: int) -> TickOpened:
@@ -96,11 +97,11 @@ class ReceiptWriter:
 
     def messages(self, fleet: Fleet, most: int) -> Iterator[Receipts]:
         """The receipts of a fleet, in messages of at most ``most`` homes; 0: in one."""
-        if not most:
-            yield self.receipts(fleet)
-            return
-        for begin in range(0, len(fleet.homes), most):
-            yield self.receipts(replace(fleet, homes=fleet.homes[begin : begin + most]))
+        whole = self.receipts(fleet)
+        if not most or len(whole.home) <= most:
+            yield whole
+        else:
+            yield from _divided(whole, most)
 
     def receipts(self, fleet: Fleet, *, late: bool = False) -> Receipts:
         """What the tick did to those homes of the fleet that were in its roster. A part of a
@@ -142,3 +143,31 @@ class ReceiptWriter:
 
             return receipt_arrays.chosen(self._settled.home, self._rows, homes)
         return FewRows([row for row in map(self._rows.of, homes) if row is not None])
+
+
+_COLUMNS_OF_HOMES: Final = (
+    *("home", "present", "net_wh", "given_wh", "received_wh", "sold_wh", "bought_wh"),
+    *("spilled_wh", "unserved_wh", "stock_wh", "charged_neur", "balance_neur"),
+)
+
+
+def _divided(whole: Receipts, most: int) -> Iterator[Receipts]:
+    """Receipts in pieces of at most so many homes, each with the gifts that touch its homes."""
+    # As lists, for most pieces are short; a long column's pieces would each be an array.
+    columns = {name: list(getattr(whole, name)) for name in _COLUMNS_OF_HOMES}
+    gifts = Gifts(list(whole.gift_giver), list(whole.gift_taker), list(whole.gift_wh))
+    for begin in range(0, len(whole.home), most):
+        rows = slice(begin, begin + most)
+        piece: dict[str, Any] = {name: column[rows] for name, column in columns.items()}
+        touching = gifts.touching(piece["home"])
+        yield Receipts(
+            run=whole.run,
+            fleet=whole.fleet,
+            tick=whole.tick,
+            price_neur_per_wh=whole.price_neur_per_wh,
+            late=whole.late,
+            gift_giver=touching.giver,
+            gift_taker=touching.taker,
+            gift_wh=touching.energy_wh,
+            **piece,
+        )
