@@ -31,6 +31,12 @@
 #include <amqp_tcp_socket.h>
 #endif
 
+/* As energymarket/topology.py has them. */
+static const char ORDERS_QUEUE[] = "market.orders";
+static const char OFFERS[] = "energymarket.offers";
+static const char RECEIPTS[] = "energymarket.receipts";
+static const int MAX_FLEET_QUEUED = 10000;
+
 enum { CHANNEL = 1, MAX_FLEETS = 1000, MAX_UNCONFIRMED = 65536, MAX_KEY = 256 };
 
 struct body {
@@ -201,7 +207,7 @@ static void be_the_market(char *url, int prefetch, struct body receipt) {
   check_answer(&link, "asking for confirms");
   amqp_basic_qos(link.connection, CHANNEL, 0, (uint16_t)prefetch, 0);
   check_answer(&link, "setting the prefetch");
-  amqp_basic_consume(link.connection, CHANNEL, amqp_cstring_bytes("market.orders"),
+  amqp_basic_consume(link.connection, CHANNEL, amqp_cstring_bytes(ORDERS_QUEUE),
                      amqp_cstring_bytes("0"), 0, 0, 0, amqp_empty_table);
   check_answer(&link, "consuming the market's queue");
   puts("ready");
@@ -218,7 +224,7 @@ static void be_the_market(char *url, int prefetch, struct body receipt) {
         answered = confirmed_up_to(answered, frame.payload.method.decoded);
       } else if (take_content(&link, &frame) && link.delivery_tag) {
         if (link.delivery_tag != link.published + 1) die("a delivery out of order");
-        publish(&link, "energymarket.receipts", link.key + strlen("home."), &receipt, "Receipts",
+        publish(&link, RECEIPTS, link.key + strlen("home."), &receipt, "Receipts",
                 AMQP_DELIVERY_NONPERSISTENT);
       }
       amqp_maybe_release_buffers(link.connection);
@@ -247,14 +253,14 @@ static void declare_fleet(struct link *link, unsigned number, const char *fleet)
   amqp_table_entry_t entries[] = {
       text_argument("x-queue-type", "classic"),
       text_argument("x-overflow", "drop-head"),
-      {amqp_cstring_bytes("x-max-length"), {.kind = AMQP_FIELD_KIND_I32, .value.i32 = 10000}},
+      {amqp_cstring_bytes("x-max-length"), {.kind = AMQP_FIELD_KIND_I32, .value.i32 = MAX_FLEET_QUEUED}},
   };
   amqp_table_t arguments = {sizeof entries / sizeof *entries, entries};
   const amqp_boolean_t exclusive = 1, acknowledged_on_delivery = 1;
   amqp_bytes_t name = amqp_cstring_bytes(queue);
   amqp_queue_declare(link->connection, CHANNEL, name, 0, 0, exclusive, 0, arguments);
   check_answer(link, "declaring a fleet's queue");
-  amqp_queue_bind(link->connection, CHANNEL, name, amqp_cstring_bytes("energymarket.receipts"),
+  amqp_queue_bind(link->connection, CHANNEL, name, amqp_cstring_bytes(RECEIPTS),
                   amqp_cstring_bytes(fleet), amqp_empty_table);
   check_answer(link, "binding a fleet's queue");
   amqp_basic_consume(link->connection, CHANNEL, name, amqp_cstring_bytes(tag), 0,
@@ -265,7 +271,7 @@ static void declare_fleet(struct link *link, unsigned number, const char *fleet)
 static void order(struct link *link, const char *fleet, const struct body *body) {
   char key[MAX_KEY];
   snprintf(key, sizeof key, "home.%s", fleet);
-  publish(link, "energymarket.offers", key, body, "Offers", AMQP_DELIVERY_PERSISTENT);
+  publish(link, OFFERS, key, body, "Offers", AMQP_DELIVERY_PERSISTENT);
 }
 
 /* Answers receipts with orders until the moment `until`; returns the number of receipts. */

@@ -34,7 +34,7 @@ TO_INSTALL: Final = "on Debian or Ubuntu: apt-get install gcc librabbitmq-dev"
 _SOURCE: Final = Path(__file__).with_name("floor.c")
 _COMPILERS: Final = ("cc", "gcc", "clang")
 _LONGEST_TROUBLE: Final = 1_500
-_PATIENCE_S: Final = 30.0
+_PATIENCE_S: Final = 60.0
 
 
 class CannotCompile(Exception):

@@ -15,6 +15,8 @@ from bench.processes import children_running
 from bench.report import BenchFailed, Comparison
 from bench.servers import fresh_servers
 from bench.settled_orders import INPUTS, WORKER, measured_afternoon
+from energymarket import topology
+from energymarket.bus.amqp_topology import queue_arguments
 
 FEW = Load(homes=12, fleets=2, processes=2, warm_up_s=0.1, span_s=3.0)
 COLUMNS = Load(homes=300, fleets=3, processes=1, warm_up_s=0.1, span_s=3.0)
@@ -104,6 +106,21 @@ def test_without_a_compiler_the_floors_are_left_out_and_what_to_install_is_said(
 
 
 # -------------------------------------------------------------------------------------- the floor
+
+
+def test_the_floor_uses_the_names_and_the_limit_of_the_markets_topology() -> None:
+    source = floor._SOURCE.read_text()
+    assert f'ORDERS_QUEUE[] = "{topology.ORDERS_QUEUE}"' in source
+    assert f'OFFERS[] = "{topology.OFFERS}"' in source
+    assert f'RECEIPTS[] = "{topology.RECEIPTS}"' in source
+    assert f"MAX_FLEET_QUEUED = {topology.MAX_FLEET_QUEUED};" in source
+    queue = topology.own_queue("any")
+    assert queue_arguments(queue) == {
+        "x-queue-type": "classic",
+        "x-max-length": topology.MAX_FLEET_QUEUED,
+        "x-overflow": "drop-head",
+    }
+    assert queue.acknowledged_on_delivery
 
 
 def test_a_floor_that_does_not_compile_says_why(
