@@ -216,6 +216,7 @@ def receipts(fleet: str) -> Receipts:
         present=[1],
         gift_giver=[12],
         gift_taker=[13],
+        opened=None,
         **columns,
     )
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from energymarket.columns import Rows, is_long, many
-from energymarket.messages import Receipts, Refused, TickOpened, TickSettled, Welcome
+from energymarket.messages import OpenedTick, Receipts, Refused, TickOpened, TickSettled, Welcome
 from services.market.books import Books
 from services.market.domain.gifts import Gifts
 from services.market.domain.membership import Fleet
@@ -35,6 +35,17 @@ def tick_opened(books: Books, opening: Opening, homes: int) -> TickOpened:
         events=list(opening.events),
         homes=homes,
         degraded=bool(opening.degraded),
+    )
+
+
+def opened_tick(announced: TickOpened) -> OpenedTick:
+    """What a home needs of an announcement, to be sent along with its receipts."""
+    return OpenedTick(
+        epoch=announced.epoch,
+        seed=announced.seed,
+        tick=announced.tick,
+        price_neur_per_wh=announced.price_neur_per_wh,
+        temperature_mdeg=announced.temperature_mdeg,
     )
 
 
@@ -95,15 +106,20 @@ class ReceiptWriter:
         out = settled.outcome
         self._gifts = Gifts.paired(settled.home, out.given_wh, out.received_wh)
 
-    def messages(self, fleet: Fleet, most: int) -> Iterator[Receipts]:
-        """The receipts of a fleet, in messages of at most ``most`` homes; 0: in one."""
-        whole = self.receipts(fleet)
+    def messages(
+        self, fleet: Fleet, most: int, opened: OpenedTick | None = None
+    ) -> Iterator[Receipts]:
+        """The receipts of a fleet, in messages of at most ``most`` homes; 0: in one. The last of
+        them brings what has ``opened`` by now."""
+        whole = self.receipts(fleet, opened=opened)
         if not most or len(whole.home) <= most:
             yield whole
         else:
             yield from _divided(whole, most)
 
-    def receipts(self, fleet: Fleet, *, late: bool = False) -> Receipts:
+    def receipts(
+        self, fleet: Fleet, *, late: bool = False, opened: OpenedTick | None = None
+    ) -> Receipts:
         """What the tick did to those homes of the fleet that were in its roster. A part of a
         fleet's homes is written as a fleet of these homes."""
         chosen = self._chosen(fleet.homes)
@@ -134,6 +150,7 @@ class ReceiptWriter:
             gift_giver=gifts.giver,
             gift_taker=gifts.taker,
             gift_wh=gifts.energy_wh,
+            opened=opened,
         )
 
     def _chosen(self, homes: Sequence[int]) -> Chosen:
@@ -152,11 +169,13 @@ _COLUMNS_OF_HOMES: Final = (
 
 
 def _divided(whole: Receipts, most: int) -> Iterator[Receipts]:
-    """Receipts in pieces of at most so many homes, each with the gifts that touch its homes."""
+    """Receipts in pieces of at most so many homes, each with the gifts that touch its homes; the
+    last with what has opened."""
     # As lists, for most pieces are short; a long column's pieces would each be an array.
     columns = {name: list(getattr(whole, name)) for name in _COLUMNS_OF_HOMES}
     gifts = Gifts(list(whole.gift_giver), list(whole.gift_taker), list(whole.gift_wh))
-    for begin in range(0, len(whole.home), most):
+    homes = len(whole.home)
+    for begin in range(0, homes, most):
         rows = slice(begin, begin + most)
         piece: dict[str, Any] = {name: column[rows] for name, column in columns.items()}
         touching = gifts.touching(piece["home"])
@@ -169,5 +188,6 @@ def _divided(whole: Receipts, most: int) -> Iterator[Receipts]:
             gift_giver=touching.giver,
             gift_taker=touching.taker,
             gift_wh=touching.energy_wh,
+            opened=whole.opened if begin + most >= homes else None,
             **piece,
         )
