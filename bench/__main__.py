@@ -1,4 +1,4 @@
-"""``python -m bench [NAME|all] [--json FILE]``, at the project's root; ``--help`` has the names."""
+"""``python -m bench [NAME|all] [--json FILE]`` at the project's root: see ``BENCHMARKS``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import compose, distributed, embedded, machine, orders
+from bench import compose, distributed, embedded, machine, orders, readers
 from bench.report import BenchFailed, Result, as_json, table
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     "distributed": distributed.run,
     "orders": orders.run,
     "compose": compose.run,
+    "readers": readers.run,
 }
 
 _NARROWEST_FILE = 120

@@ -38,6 +38,7 @@ CONFINED: Final = {
     "rich": f"{LAB}/",
     "hdrh": f"{LAB}/load/latencies.py",
     "numpy": "_arrays.py",
+    "opentelemetry": f"{KERNEL}/otlp.py",
 }
 """Where each library may be imported: one file, one folder, or files whose names end like this."""
 

@@ -8,6 +8,7 @@
     ├── LedgerMismatch      the ledger is of another world than the settings say
     ├── EpochLost           another market has taken over; this one may not settle
     ├── StandingBy          this market does not settle now, and so cannot do what was asked
+    ├── ClockRuns           a single step was asked of a clock that is not paused
     └── RecordCorrupt       bytes in the ledger are no tick record (domain.record)
 """
 
@@ -34,3 +35,7 @@ class EpochLost(EnergyMarketError):
 
 class StandingBy(EnergyMarketError):
     """This market does not settle now, and so cannot do what was asked."""
+
+
+class ClockRuns(EnergyMarketError):
+    """A single step was asked of a clock that is not paused."""

@@ -60,7 +60,8 @@ class FrontDesk:
     def _dispatch(self, delivery: Delivery) -> None:
         match delivery.message:
             case Orders() as orders:
-                self._on_orders(delivery, orders)
+                with self._floor.tracer.child("take order", delivery.trace):
+                    self._on_orders(delivery, orders)
             case Bulletin() as bulletin:
                 self._on_bulletin(delivery, bulletin)
             case Join() as join:

@@ -29,6 +29,11 @@ class Presence:
         """The fleet is no member any more."""
         self._silent_since.pop(fleet.instance, None)
 
+    def excuse(self, seconds: float) -> None:
+        """So much time counts as nobody's silence."""
+        for instance in self._silent_since:
+            self._silent_since[instance] += seconds
+
     def awaited(self, fleets: Iterable[Fleet]) -> list[Fleet]:
         """Those of the fleets that a tick waits for."""
         return [fleet for fleet in fleets if fleet.instance not in self._silent_since]

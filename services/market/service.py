@@ -13,6 +13,7 @@ from energymarket.bus.port import Bus, BusEvent, Connected, Delivery, Disconnect
 from energymarket.clock import Clock
 from energymarket.messages import EventStart
 from energymarket.telemetry import Log
+from energymarket.tracing import Tracer
 from energymarket.weather_store import WeatherStore
 from services.market.books import Books, KnownPolicies
 from services.market.checkpoints import Checkpoint, pass_by
@@ -23,6 +24,7 @@ from services.market.inputs import Inputs
 from services.market.leadership import unchallenged
 from services.market.ledger import History
 from services.market.metrics import MarketMetrics
+from services.market.pacing import ClockFace
 from services.market.presence import Presence
 from services.market.tick_cycle import Tempo, TickCycle
 from services.market.view import Commands, View
@@ -47,6 +49,7 @@ class MarketService:
         checkpoint: Checkpoint = pass_by,
         renew: Callable[[float], object] = unchallenged,
         metrics: MarketMetrics | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """``end_when_done`` finishes the service after the last tick; else it keeps answering.
 
@@ -55,6 +58,7 @@ class MarketService:
         """
         self.books = books
         self.metrics = metrics or MarketMetrics()
+        self.metrics.watch(bus.counters)
         self._renew = renew
         self.commands = Commands(bus.wake)
         self._bus, self._clock, self._log = bus, clock, log
@@ -66,6 +70,7 @@ class MarketService:
             presence=Presence(tempo.lease_s),
             metrics=self.metrics,
             checkpoint=checkpoint,
+            tracer=tracer or Tracer(),
         )
         self._desk = FrontDesk(self._floor, bus=bus, log=log)
         self._cycle = TickCycle(
@@ -153,6 +158,18 @@ class MarketService:
             tick += 1  # a predecessor has fixed how that one opens, and may have announced it
         return self.books.add_event(start, tick), tick
 
+    def change_clock(self, *, paused: bool | None, pace_s: float | None) -> ClockFace:
+        """Pauses, runs on, or takes another pace, in seconds from one opening to the next; None
+        leaves as it is. To be run as a command."""
+        self._cycle.pace.change(paused=paused, pace_s=pace_s)
+        return self._cycle.pace.face
+
+    def step_clock(self, ticks: int) -> ClockFace:
+        """Has a paused market open that many ticks. To be run as a command; raises
+        ``ClockRuns``."""
+        self._cycle.pace.step(ticks)
+        return self._cycle.pace.face
+
     @property
     def history(self) -> History:
         """The ledger's past."""
@@ -207,4 +224,5 @@ class MarketService:
             store_answers=inputs.store_answers,
             ledger_writable=self._ledger_writable,
             finished=cycle.done,
+            clock=cycle.pace.face,
         )

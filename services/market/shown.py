@@ -8,6 +8,7 @@ from energymarket.messages import EventStart
 from services.market.books import KnownPolicies
 from services.market.ledger import History
 from services.market.metrics import MarketMetrics
+from services.market.pacing import ClockFace
 from services.market.view import Commands, View
 
 
@@ -40,6 +41,12 @@ class Shown(Protocol):
 
     def start_event(self, start: EventStart) -> tuple[int, int]:
         """Has an event begin; to be run as a command. Returns (its id, its tick)."""
+
+    def change_clock(self, *, paused: bool | None, pace_s: float | None) -> ClockFace:
+        """Pauses, runs on, or takes another pace; to be run as a command. Returns the clock."""
+
+    def step_clock(self, ticks: int) -> ClockFace:
+        """Has a paused market open so many ticks; to be run as a command. Returns the clock."""
 
 
 class OnDuty:
@@ -74,3 +81,9 @@ class OnDuty:
 
     def start_event(self, start: EventStart) -> tuple[int, int]:
         return self.market.start_event(start)
+
+    def change_clock(self, *, paused: bool | None, pace_s: float | None) -> ClockFace:
+        return self.market.change_clock(paused=paused, pace_s=pace_s)
+
+    def step_clock(self, ticks: int) -> ClockFace:
+        return self.market.step_clock(ticks)

@@ -15,6 +15,7 @@ from services.market.errors import LedgerUnavailable, StandingBy
 from services.market.leadership import Leadership
 from services.market.ledger import History, Ledger
 from services.market.metrics import MarketMetrics
+from services.market.pacing import ClockFace
 from services.market.view import Commands, View
 
 LOOK_S: Final = 0.2
@@ -25,13 +26,23 @@ class Standby:
     """``shown.Shown`` says what the API reads of it."""
 
     def __init__(
-        self, ledger: Ledger, leadership: Leadership, clock: Clock, log: Log, metrics: MarketMetrics
+        self,
+        ledger: Ledger,
+        leadership: Leadership,
+        clock: Clock,
+        log: Log,
+        metrics: MarketMetrics,
+        *,
+        pace_s: float,
     ) -> None:
+        """``pace_s`` is the pace at which it would settle: of the one that settles it knows none,
+        for that is not in the ledger."""
         self.metrics = metrics
         self.policies = KnownPolicies()
         self.commands = Commands(_no_hurry)
         self._ledger, self._leadership = ledger, leadership
         self._clock, self._log = clock, log
+        self._face = ClockFace(paused=False, pace_s=pace_s)
         self._looked_at = clock.monotonic()
         self._readable = True
         self._newest = (-1, -1)
@@ -50,6 +61,19 @@ class Standby:
         """Nothing can be started here: raises ``StandingBy``."""
         raise StandingBy(
             f"this market stands by and starts no {start.name}; ask the market that settles"
+        )
+
+    def change_clock(self, *, paused: bool | None, pace_s: float | None) -> ClockFace:
+        """The clock is another market's: raises ``StandingBy``."""
+        wanted = "pause" if paused is not None and pace_s is None else "pace"
+        raise StandingBy(
+            f"this market stands by and takes no {wanted}; ask the market that settles"
+        )
+
+    def step_clock(self, ticks: int) -> ClockFace:
+        """The clock is another market's: raises ``StandingBy``."""
+        raise StandingBy(
+            f"this market stands by and opens none of {ticks} ticks; ask the market that settles"
         )
 
     def wait_to_lead(self, wait: Callable[[float], bool]) -> bool:
@@ -121,6 +145,7 @@ class Standby:
             store_answers=False,
             ledger_writable=self._readable,
             finished=False,
+            clock=self._face,
         )
 
 

@@ -37,16 +37,18 @@ from services.market.domain.record import (
 from services.market.errors import LedgerUnavailable
 from services.market.floor import Floor, OpenTick
 from services.market.front_desk import FrontDesk
+from services.market.pacing import Pace
 from services.market.report import degraded, report_tick
 
 _ANNOUNCE_AGAIN_S = 2.0
 _AWAIT_AGAIN_S = 0.5
+_LOOK_AT_REST_S = 2.0
 _PHASES_OF_A_TICK = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Tempo:
-    """When things happen: pace, deadline (0: none), first roster, end (0: never), lease."""
+    """When things happen: first pace, deadline (0: none), first roster, end (0: never), lease."""
 
     tick_s: float = 1.0
     deadline_s: float = 5.0
@@ -70,10 +72,11 @@ class TickCycle:
         self._clock, self._log, self._tempo = clock, log, tempo
         self._books, self._metrics = floor.books, floor.metrics
         self._phase: Phase = self._gather_homes
-        self._phase_since = self._announce_at = self._next_open_at = 0.0
+        self._phase_since = self._announce_at = 0.0
         self._first_of_epoch = self._books.tick + 1
         self._given_up_on: set[str] = set()
         self._coded_s = (0.0, 0.0)
+        self.pace = Pace(tempo.tick_s)
         self._unanswered: tuple[OpenTick, SettledTick, list[Fleet]] | None = None
         self.waiting_for: tuple[str, ...] = ()
         self.newest_opening = self._books.last.opening if self._books.last else None
@@ -103,6 +106,8 @@ class TickCycle:
 
     def _go_on(self) -> float | None:
         now = self._clock.monotonic()
+        if self.pace.holds and self._phase in (self._gather_homes, self._await_inputs):
+            self._enter(self._rest, now)
         for _ in range(_PHASES_OF_A_TICK):
             phase = self._phase
             due = phase(now)
@@ -126,8 +131,8 @@ class TickCycle:
         self._phase, self._phase_since, self._announce_at = phase, now, 0.0
         self.waiting_for = ()
 
-    def _announce(self, message: Message, *exchanges: str) -> None:
-        self._bus.publish([Publication(exchange, "", message) for exchange in exchanges])
+    def _announce(self, message: Message, *exchanges: str, trace: str = "") -> None:
+        self._bus.publish([Publication(name, "", message, trace=trace) for name in exchanges])
 
     # -------------------------------------------------------------------------- before a tick
 
@@ -218,6 +223,7 @@ class TickCycle:
 
     def _open(self, opening: Opening, now: float) -> None:
         """Freezes the roster and announces the tick."""
+        self._floor.presence.excuse(self.pace.unasked_s(now, self._tempo.lease_s))
         self._end_lapsed_leases(now)
         fleets = self._books.membership.roster(opening.tick)
         roster = self._books.roster(fleets)
@@ -230,6 +236,7 @@ class TickCycle:
             else [home for fleet in present for home in fleet.homes]
         )
         announced = answers.tick_opened(self._books, opening, len(roster.home))
+        span = self._floor.tracer.root("tick", opening.tick)
         self._floor.open_tick = OpenTick(
             opening=opening,
             fleets=fleets,
@@ -238,16 +245,20 @@ class TickCycle:
             announced=announced,
             opened_at=now,
             announce_at=now + _ANNOUNCE_AGAIN_S,
+            span=span,
         )
+        self.pace.opened(now)
         self.newest_opening, self.opened_at = opening, self._clock.now()
         self.roster_homes = len(roster.home)
         self._metrics.homes.set(len(roster.home))
         self._metrics.price.set(eur_per_kwh(opening.price_neur_per_wh))
         self._metrics.temperature.set(degrees(opening.temperature_mdeg))
-        told = self._send_receipts(announced)
-        if not told.issuperset(fleet.key for fleet in here):
-            # Who joined of late, or a tick of its own: nobody knows of it from their receipts.
-            self._announce(announced, *([topology.OPENINGS] if told else topology.TO_ALL))
+        told = self._send_receipts(None if span.trace else announced)
+        if not told or not told.issuperset(fleet.key for fleet in here):
+            # Nobody heard of it with their receipts, or not all: there were none, some joined of
+            # late, or it has a trace of its own.
+            to = [topology.OPENINGS] if told else topology.TO_ALL
+            self._announce(announced, *to, trace=span.trace)
         self._floor.checkpoint(TICK_OPENED)
         self._enter(self._collect_orders, now)
         self._desk.receive_again()
@@ -267,14 +278,15 @@ class TickCycle:
         if not tick.book.complete:
             if not deadline_s or now < tick.opened_at + deadline_s:
                 if now >= tick.announce_at:
-                    self._announce(tick.announced, *topology.TO_ALL)
+                    self._announce(tick.announced, *topology.TO_ALL, trace=tick.span.trace)
                     tick.announce_at = now + _ANNOUNCE_AGAIN_S
                 due = tick.announce_at
                 return min(due, tick.opened_at + deadline_s) if deadline_s else due
             self._record_absences(tick, now)
         self._floor.checkpoint(TICK_COMPLETE)
         self._metrics.collect_seconds.observe(now - tick.opened_at)
-        tick.settled = self._books.settle(tick.opening, tick.roster, tick.book.columns())
+        with self._floor.tracer.child("settle", tick.span.trace):
+            tick.settled = self._books.settle(tick.opening, tick.roster, tick.book.columns())
         self._metrics.settle_seconds.observe(self._clock.monotonic() - now)
         self._enter(self._commit, now)
         return None
@@ -297,46 +309,59 @@ class TickCycle:
         assert tick is not None
         assert tick.settled is not None
         self._floor.checkpoint(BEFORE_COMMIT)
-        self._books.commit(tick.settled, tick.roster, self._clock.now())
+        with self._floor.tracer.child("commit", tick.span.trace):
+            self._books.commit(tick.settled, tick.roster, self._clock.now())
         self._floor.checkpoint(AFTER_COMMIT)
         committed_at = self._clock.monotonic()
         self._metrics.commit_seconds.observe(committed_at - now)
+        self.pace.settled(committed_at, len(tick.roster.home) - tick.settled.absent)
         self._floor.open_tick = None
         self._desk.receive_again()
         self._unanswered = tick, tick.settled, self._books.membership.holders(tick.fleets)
         self._count(tick.settled)
-        self._next_open_at = tick.opened_at + self._tempo.tick_s
         self._enter(self._rest, committed_at)
         return None
 
     def _send_receipts(self, opened: TickOpened | None) -> set[str]:
-        """Receipts and news of a tick that was just settled, if one was; returns the keys of the
-        fleets that they went to. The orders are acknowledged once all of it is confirmed.
+        """Receipts and news of a tick that was just settled, if one was. The orders are
+        acknowledged once all of it is confirmed.
 
         A tick that has ``opened`` in the same moment goes along: who gets receipts need not be
-        woken, nor the broker be troubled, a second time.
+        woken, nor the broker be troubled, a second time. Returns the keys of the fleets that have
+        been told of it so.
         """
         if self._unanswered is None:
             return set()
         begun = self._clock.monotonic()
         (tick, settled, present), self._unanswered = self._unanswered, None
-        writer = answers.ReceiptWriter(self._books.world.run, settled)
-        along = answers.opened_tick(opened) if opened else None
-        most = self._floor.homes_per_message
-        receipts = [
-            Publication(topology.RECEIPTS, fleet.key, message, mandatory=True)
-            for fleet in present
-            for message in writer.messages(fleet, most.get(fleet.instance, 0), along)
-        ]
-        news = [answers.tick_settled(self._books, settled), *([opened] if opened else [])]
-        self._bus.publish(
-            [*receipts, *(Publication(topology.TICKS, "", message) for message in news)],
-            then_acknowledge=[*tick.held, *self._floor.inputs.done_with(settled.tick)],
-        )
+        with self._floor.tracer.child("send receipts", tick.span.trace) as span:
+            receipts = self._receipts(settled, present, opened, span.trace)
+            news = [
+                Publication(topology.TICKS, "", message, trace=span.trace)
+                for message in (answers.tick_settled(self._books, settled), opened)
+                if message
+            ]
+            self._bus.publish(
+                [*receipts, *news],
+                then_acknowledge=[*tick.held, *self._floor.inputs.done_with(settled.tick)],
+            )
+        tick.span.end()
         self._floor.checkpoint(RECEIPTS_SENT)
         self._metrics.answer_seconds.observe(self._clock.monotonic() - begun)
         self._observe_work()
-        return {receipt.routing_key for receipt in receipts}
+        return {receipt.routing_key for receipt in receipts} if opened else set()
+
+    def _receipts(
+        self, settled: SettledTick, present: list[Fleet], opened: TickOpened | None, trace: str
+    ) -> list[Publication]:
+        writer = answers.ReceiptWriter(self._books.world.run, settled)
+        along = answers.opened_tick(opened) if opened else None
+        most = self._floor.homes_per_message
+        return [
+            Publication(topology.RECEIPTS, fleet.key, message, mandatory=True, trace=trace)
+            for fleet in present
+            for message in writer.messages(fleet, most.get(fleet.instance, 0), along)
+        ]
 
     def _observe_work(self) -> None:
         """The work within the phases of a tick: counted all along, and only looked up here."""
@@ -360,10 +385,15 @@ class TickCycle:
         report_tick(self._log, settled)
 
     def _rest(self, now: float) -> float | None:
-        """Until the pace lets the next tick open."""
+        """Until the pace lets the next tick open, and whoever has paused the clock."""
         if self.done:
             return None
-        if now < self._next_open_at:
-            return self._next_open_at
-        self._enter(self._gather_homes, now)
-        return None
+        opens_at = self.pace.opens_at()
+        if opens_at is not None and now >= opens_at:
+            self._enter(self._gather_homes, now)
+            return None
+        self.waiting_for = ("clock",) if opens_at is None else ()
+        # Whether the store answers is asked of a market that rests for hours as well.
+        self._floor.inputs.temperature_mdeg(self._books.tick + 1)
+        look_again_at = now + _LOOK_AT_REST_S
+        return look_again_at if opens_at is None else min(opens_at, look_again_at)

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 from services.market.domain.audit import Residuals
 from services.market.domain.membership import Fleet
 from services.market.domain.record import Opening, SettledTick
+from services.market.pacing import ClockFace
 
 Result = TypeVar("Result")
 
@@ -51,6 +52,7 @@ class View:
     store_answers: bool
     ledger_writable: bool
     finished: bool
+    clock: ClockFace
 
     @property
     def role(self) -> Literal["settling", "standby"]:

@@ -229,6 +229,44 @@ def test_a_settled_price_is_sent_once_to_who_keeps_it(api: LiveApi) -> None:
     assert api.client.get("/prices/8", headers={"If-None-Match": tag}).status_code == 200
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/csv"])
+@pytest.mark.parametrize("asked", ["from_tick=5&to_tick=20", "limit=7", "cursor=3-90", ""])
+def test_a_page_is_sent_once_to_who_keeps_it_until_a_tick_is_added_to_it(
+    tmp_path: Path, accept: str, asked: str
+) -> None:
+    """R15: the tag is another one for every page and form, and changes when the page does."""
+    live = LiveApi(World(f"sqlite:///{tmp_path}/ledger.db", homes=2))
+    live.world.turn_until_tick(12)
+    headers = {"Accept": accept}
+    first = live.client.get(f"/prices?{asked}", headers=headers)
+    tag = first.headers["etag"]
+    kept = headers | {"If-None-Match": tag}
+    again = live.client.get(f"/prices?{asked}", headers=kept)
+    assert (again.status_code, again.content) == (304, b"")
+    assert (again.headers["etag"], again.headers["vary"]) == (tag, "Accept")
+    other = "text/csv" if accept == "application/json" else "application/json"
+    assert live.client.get(f"/prices?{asked}", headers=kept | {"Accept": other}).content
+    assert live.client.get("/prices?from_tick=6&to_tick=9", headers=kept).content
+    live.world.turn_until_tick(13)
+    after = live.client.get(f"/prices?{asked}", headers=kept)
+    assert after.status_code == 200
+    assert after.content != first.content
+    live.close()
+
+
+def test_a_page_that_the_ledger_has_forgotten_in_part_is_another_one(tmp_path: Path) -> None:
+    """R15: a reader must not believe to have what is not to be had any more."""
+    live = LiveApi(World(f"sqlite:///{tmp_path}/ledger.db", homes=2))
+    live.world.turn_until_tick(12)
+    tag = live.ask("/prices", from_tick=2, to_tick=6).headers["etag"]
+    with live.world.market.books.ledger._database.writing("nothing") as connection:
+        connection.exec_driver_sql("DELETE FROM ticks WHERE tick < 4")
+    kept = {"If-None-Match": tag}
+    answer = live.client.get("/prices?from_tick=2&to_tick=6", headers=kept)
+    assert [row["tick"] for row in answer.json()["prices"]] == [4, 5]
+    live.close()
+
+
 def test_live_answers_are_not_kept(api: LiveApi) -> None:
     """R15: a price from a cache would be a wrong price."""
     assert api.ask("/price").headers["cache-control"] == "no-store"

@@ -20,6 +20,7 @@ from tests.system.test_embedded_run import head_hash, plan
 
 HOMES = 3
 PACE = {"tick_seconds": 0.02, "tick_deadline_seconds": 0, "start_homes": HOMES}
+CHANGES = {"/clock": {"state": "paused"}, "/clock/step": {"ticks": 2}}
 AUTHORISED = {"Authorization": "Bearer a-token-for-tests"}
 
 
@@ -94,6 +95,13 @@ def test_a_standby_serves_reads_and_no_writes(running: System) -> None:
     answer = httpx.post(f"{address}/events", json=body, headers=AUTHORISED, trust_env=False)
     assert answer.status_code == 503
     assert "ask the market that settles" in answer.json()["detail"]
+    assert ask(address, "/clock")["state"] == "running"
+    for method, path in (("PATCH", "/clock"), ("POST", "/clock/step")):
+        answer = httpx.request(
+            method, f"{address}{path}", json=CHANGES[path], headers=AUTHORISED, trust_env=False
+        )
+        assert answer.status_code == 503
+        assert "ask the market that settles" in answer.json()["detail"]
 
 
 def test_a_standby_takes_over_at_once_on_the_port_of_the_market_that_died(running: System) -> None:

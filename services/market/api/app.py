@@ -19,7 +19,7 @@ from energymarket.telemetry import Log
 from services.market.api import openapi, problems
 from services.market.api.context import ApiContext
 from services.market.api.contract import Contract
-from services.market.api.feed import Feed
+from services.market.api.feed import STALLED_S, Feed
 from services.market.api.guard import Guard
 from services.market.api.refusals import refuse_unknown
 from services.market.api.routes import ROUTERS, page
@@ -38,12 +38,14 @@ def create_app(
     settings: Mapping[str, Any] | None = None,
     log: Log | None = None,
     command_timeout_s: float = 5.0,
+    stalled_s: float = STALLED_S,
 ) -> FastAPI:
     """The API of ``market`` as an ASGI app.
 
     ``token`` is the bearer token of writes and must not be empty. ``settings`` are those that
     ``GET /run`` shows: leave out secrets, and addresses with passwords. A command that the market
-    has not carried out after ``command_timeout_s`` is answered with 503.
+    has not carried out after ``command_timeout_s`` is answered with 503. A reader of the stream
+    whose connection has taken nothing for ``stalled_s`` is cut off.
     """
     if not token:
         raise ValueError("the API needs a token: an empty one would let anybody write")
@@ -61,6 +63,7 @@ def create_app(
     )
     contract = Contract(app.openapi)
     app.state.context, app.state.token, app.state.contract = context, token, contract
+    app.state.stalled_s = stalled_s
     for router in ROUTERS:
         app.include_router(router, dependencies=[Depends(refuse_unknown)])
     app.include_router(page.router, include_in_schema=False)
@@ -81,7 +84,7 @@ def create_app(
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _READERS
-    app.state.feed = Feed(app.state.context)
+    app.state.feed = Feed(app.state.context, stalled_s=app.state.stalled_s)
     running = asyncio.create_task(app.state.feed.run())
     yield
     running.cancel()

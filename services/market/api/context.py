@@ -41,6 +41,8 @@ class ApiContext:
     """Of one tick, the newest asked for: the price of the tick before it, nEUR/Wh."""
     member_ids: MemberIds = field(default_factory=MemberIds)
     replay: OnlineReplay = field(default_factory=OnlineReplay)
+    copying: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a copy of the ledger is made: each takes as much room as the ledger."""
 
     @property
     def view(self) -> View:

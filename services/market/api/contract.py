@@ -13,8 +13,8 @@ Schema: TypeAlias = Mapping[str, Any]
 
 _KINDS = {"integer": "an integer", "number": "a number", "string": "text", "boolean": "a boolean"}
 
-ENDLESS: Final = frozenset({"/stream"})
-"""Answers that do not end by themselves: asking for their heads would mean to wait for ever."""
+WITHOUT_HEAD: Final = frozenset({"/stream", "/ledger"})
+"""To ask for the head of a stream would mean to wait for ever, for the ledger's to copy it."""
 
 
 class Contract:

@@ -1,107 +1,318 @@
-"""The settled ticks as they come, gathered once for all readers of the stream.
+"""The settled ticks as they come: gathered, and put into bytes, once for all readers of the stream.
 
-One task looks at the market's view; while somebody reads the stream it reads each new tick from the
-ledger, once for all.
-No reader has a buffer of its own: one that falls behind reads on from the ledger, and one that
-does not read at all is held by its own connection.
+One task looks at the market's view; while somebody reads, it makes the news of each new tick and
+wakes the readers. No reader has a buffer of its own. One that falls behind reads on from the
+ledger, a block at a time that all who are behind share; one whose connection takes nothing for a
+while is cut off, with no more waiting for it than a connection holds.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from fastapi.sse import KEEPALIVE_COMMENT
 from starlette.concurrency import run_in_threadpool
 
+from services.market.api import news
 from services.market.api.context import ApiContext
-from services.market.ledger import PriceRow, StoredEvent
+from services.market.errors import LedgerUnavailable
+from services.market.ledger import Headline
+from services.market.view import View
+
+STALLED_S: Final = 10.0
+"""So long a connection may take nothing of what was sent; then its reader is cut off."""
+
+PIECE_BYTES: Final = 64 * 1024
+"""The most that is sent to a reader at once, but for a single tick that is larger."""
 
 _LOOK_S: Final = 0.02
 _KEPT: Final = 1_000
-_STEP: Final = 500
+_BLOCKS: Final = 4
+_BLOCK_TICKS: Final = 500
+_BLOCK_HOME_TICKS: Final = 500_000
+_CLOCK_AGAIN_S: Final = 1.0
+_PING_AGAIN_S: Final = 15.0
+
+_WOKEN_AT_ONCE: Final = 50
+_BREATH_S: Final = 0.001
+"""Between so many readers and the next the market's thread may have the interpreter."""
+
+_BUSY_PART: Final = 0.2
+"""The part of a processor that telling the readers may take: of a market that is faster than that
+they hear several ticks at a time."""
+
+
+@dataclass(slots=True)
+class Reader:
+    """Somebody who listens: up to where, and since when they have been sent something that their
+    connection has not taken yet."""
+
+    heard: int
+    cut: Callable[[], None]
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    greeted: bool = False
+    clock: bytes = b""
+    pings: int = 0
+    sending_since: float | None = None
+    gone: bool = False
+
+    def leave(self) -> None:
+        """They are not there any more."""
+        self.gone = True
+        self.woken.set()
 
 
 @dataclass(frozen=True, slots=True)
-class TickNews:
-    """A settled tick, and the external events that began in it."""
+class _Block:
+    """The news of ticks without a gap, as far as the ledger has them: ``asked`` is the tick that
+    was asked for, ``first`` the first that there was."""
 
-    row: PriceRow
-    begun: tuple[StoredEvent, ...]
+    asked: int
+    first: int
+    frames: Sequence[bytes]
+
+    def covers(self, tick: int) -> bool:
+        return self.asked <= tick < self.first + len(self.frames)
 
 
 class Feed:
     """Lives on the API's event loop; ``run`` it as a task."""
 
-    def __init__(self, context: ApiContext) -> None:
-        self._context = context
-        self._recent: deque[TickNews] = deque(maxlen=_KEPT)
-        self._newest = 0
-        self._readers = 0
-        self._changed = asyncio.Event()
+    def __init__(self, context: ApiContext, *, stalled_s: float = STALLED_S) -> None:
+        self._context, self._stalled_s = context, stalled_s
+        self._readers: dict[int, Reader] = {}
+        self._recent: deque[bytes] = deque(maxlen=_KEPT)
+        self._newest, self._newest_homes = 0, (0, 0)
+        self._blocks: deque[_Block] = deque(maxlen=_BLOCKS)
+        self._reading = asyncio.Lock()
+        self._joined: dict[int, tuple[bytes, int]] = {}
+        self._clock, self._clock_at = b"", 0.0
+        self._clock_of: tuple[object, ...] = ()
+        self._pings, self._told_at = 0, time.monotonic()
         self.ended = False
 
+    # ------------------------------------------------------------------------------ looking out
+
     async def run(self) -> None:
-        """Looks for new ticks until the server ends."""
+        """Looks for news until the server ends."""
         view = self._context.view
         self._newest = view.last.tick if view.last else 0
         while not self._context.stopping.is_set():
-            view = self._context.view
-            tick = view.last.tick if view.last else 0
-            if tick > self._newest:
-                await self._take_in(tick)
-                self._wake()
-            await asyncio.sleep(_LOOK_S)
+            rest_s = await self._tell() if await self._look() else 0.0
+            self._cut_off_the_stalled()
+            await self._rest(max(rest_s, _LOOK_S))
         self.ended = True
-        self._wake()
+        for reader in list(self._readers.values()):
+            reader.woken.set()
+            if reader.sending_since is not None:  # there is no waiting for it
+                reader.cut()
 
-    async def _take_in(self, tick: int) -> None:
+    async def _look(self) -> bool:
+        """Takes in what is new; True when there is something to tell."""
+        view, now = self._context.view, time.monotonic()
+        tick = view.last.tick if view.last else 0
+        new = False
+        if tick > self._newest:
+            try:
+                await self._take_in(view, tick)
+            except LedgerUnavailable:
+                return False  # it is looked for again
+            self._joined.clear()
+            new = True
+        if self._readers and self._clock_is_old(view, now):
+            self._set_clock(view, now)
+            new = True
+        if new:
+            self._told_at = now
+        elif now >= self._told_at + _PING_AGAIN_S:
+            self._pings, self._told_at, new = self._pings + 1, now, True
+        return new and bool(self._readers)
+
+    async def _take_in(self, view: View, tick: int) -> None:
         """Moves on to ``tick``, with the ticks up to it at hand if there is anyone to read them."""
-        if self._readers:
-            # Of a market that runs faster than anyone reads, the oldest are left to the ledger.
-            first = max(self._newest + 1, tick - _KEPT + 1)
-            if first > self._newest + 1:
-                self._recent.clear()
-            self._recent.extend(await self._read(first, tick + 1))
-        else:
+        if not self._readers:
             self._recent.clear()
+        elif view.last and tick == self._newest + 1:
+            rows = await run_in_threadpool(self._context.history.prices, tick, tick + 1, 1)
+            head_hash = bytes.fromhex(view.head_hash)
+            lines = [Headline(row, view.last.terms, head_hash) for row in rows]
+            self._keep(await self._in_bytes(lines), ticks=1)
+        else:
+            await self._take_in_several(tick)
         self._newest = tick
 
+    async def _take_in_several(self, tick: int) -> None:
+        # Of a market that runs faster than anyone reads, the oldest are left to the ledger.
+        following = first = max(self._newest + 1, tick - _KEPT + 1)
+        frames: list[bytes] = []
+        while following <= tick:
+            block = await self._read(following, tick + 1)
+            frames += block.frames
+            following = block.first + len(block.frames)
+        if first > self._newest + 1:
+            self._recent.clear()
+        self._keep(frames, ticks=tick + 1 - first)
+
+    def _keep(self, frames: Sequence[bytes], *, ticks: int) -> None:
+        """Adds the news of the newest ticks; a reader's place is counted back from the last."""
+        if len(frames) == ticks:
+            self._recent.extend(frames)
+        else:
+            self._recent.clear()
+
+    def _clock_is_old(self, view: View, now: float) -> bool:
+        """It says something else than the last one, or ticks have gone on for a second."""
+        if _signs(view)[:-1] != self._clock_of[:-1]:
+            return True
+        return _signs(view) != self._clock_of and now >= self._clock_at + _CLOCK_AGAIN_S
+
+    def _set_clock(self, view: View, now: float) -> None:
+        self._clock, self._clock_at, self._clock_of = news.of_clock(view), now, _signs(view)
+
+    # ---------------------------------------------------------------------------------- telling
+
+    async def _tell(self) -> float:
+        """Wakes all readers, some at a time; returns how long to rest from that, in seconds."""
+        begun_s = time.thread_time()
+        for number, reader in enumerate(list(self._readers.values()), start=1):
+            reader.woken.set()
+            if number % _WOKEN_AT_ONCE == 0:
+                await asyncio.sleep(_BREATH_S)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return (time.thread_time() - begun_s) * (1 / _BUSY_PART - 1)
+
+    async def _rest(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left_s := until - time.monotonic()) > 0 and not self._context.stopping.is_set():
+            await asyncio.sleep(min(left_s, _LOOK_S))
+
+    def _cut_off_the_stalled(self) -> None:
+        since = time.monotonic() - self._stalled_s
+        for reader in list(self._readers.values()):
+            if reader.sending_since is not None and reader.sending_since < since:
+                reader.leave()
+                reader.cut()
+
     @contextmanager
-    def reader(self) -> Iterator[None]:
-        """Somebody reads, for as long as the block lasts."""
-        self._readers += 1
+    def reader(self, heard: int, cut: Callable[[], None]) -> Iterator[Reader]:
+        """Somebody reads, for as long as the block lasts, and has had the ticks up to ``heard``;
+        ``cut`` ends their connection without waiting for it to take anything."""
+        reader = Reader(heard, cut, pings=self._pings)
+        self._readers[id(reader)] = reader
         try:
-            yield
+            yield reader
         finally:
-            self._readers -= 1
+            del self._readers[id(reader)]
 
-    async def after(self, tick: int) -> list[TickNews]:
-        """The ticks after ``tick``, oldest first and without a gap, a few hundred at most.
+    async def piece_for(self, reader: Reader) -> bytes:
+        """What to send next, empty if there is nothing new: ticks without a gap, the clock.
 
-        Waits until there is one; gives none only when the server ends.
+        Raises ``LedgerUnavailable`` when the reader is behind and the ledger cannot be read.
         """
-        while tick >= self._newest and not self.ended:
-            await self._changed.wait()
-        if self.ended:
+        if not reader.greeted:
+            return self._greeting(reader)
+        said = await self._ticks_after(reader) if reader.heard < self._newest else b""
+        if reader.clock is not self._clock:
+            reader.clock = self._clock
+            said += self._clock
+        if reader.pings != self._pings:
+            reader.pings = self._pings
+            said = said or KEEPALIVE_COMMENT
+        return said
+
+    def _greeting(self, reader: Reader) -> bytes:
+        """The first thing that a reader is told is the clock of its own moment."""
+        view = self._context.view
+        if len(self._readers) == 1:
+            self._set_clock(view, time.monotonic())
+        reader.greeted, reader.clock = True, self._clock
+        return news.of_clock(view, first=True)
+
+    async def _ticks_after(self, reader: Reader) -> bytes:
+        """Some of the ticks that the reader has not heard; what it has heard moves on."""
+        first = reader.heard + 1
+        if first in self._joined:
+            said, reader.heard = self._joined[first]
+            return said
+        skip = first - (self._newest + 1 - len(self._recent))
+        if skip >= 0:
+            said, reader.heard = _joined(self._recent, skip, first)
+            if reader.heard == self._newest:
+                self._joined[first] = said, reader.heard
+            return said
+        block = await self._block_with(first)
+        if not block.frames:
+            reader.heard = block.first - 1
+            return b""
+        skip = max(first - block.first, 0)
+        said, reader.heard = _joined(block.frames, skip, block.first + skip)
+        return said
+
+    # ---------------------------------------------------------------------------------- reading
+
+    async def _block_with(self, tick: int) -> _Block:
+        """The news from ``tick`` on out of the ledger, one reading at a time: those who come back
+        together after a restart have most of it in common."""
+        async with self._reading:
+            for block in self._blocks:
+                if block.covers(tick):
+                    return block
+            self._blocks.append(await self._read(tick, self._newest + 1))
+            return self._blocks[-1]
+
+    async def _read(self, from_tick: int, to_tick: int) -> _Block:
+        found = await run_in_threadpool(
+            self._context.history.headlines, from_tick, to_tick, _BLOCK_TICKS, _BLOCK_HOME_TICKS
+        )
+        first = found[0].row.tick if found else to_tick
+        return _Block(from_tick, first, await self._in_bytes(found))
+
+    async def _in_bytes(self, lines: Sequence[Headline]) -> list[bytes]:
+        if not lines:
             return []
-        if self._recent and self._recent[0].row.tick <= tick + 1:
-            skip = tick + 1 - self._recent[0].row.tick
-            return list(self._recent)[skip : skip + _STEP]
-        return await self._read(tick + 1, min(tick + 1 + _STEP, self._newest + 1))
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    async def _read(self, from_tick: int, to_tick: int) -> list[TickNews]:
+        first, last = lines[0].row.tick, lines[-1].row.tick
         history = self._context.history
-        rows = await run_in_threadpool(history.prices, from_tick, to_tick, to_tick - from_tick)
-        begun = await run_in_threadpool(history.events_begun_in, from_tick, to_tick)
-        return [
-            TickNews(row, tuple(event for event in begun if event.start_tick == row.tick))
-            for row in rows
-        ]
+        begun = await run_in_threadpool(history.events_begun_in, first, last + 1)
+        before = await self._homes_in(first - 1)
+        frames = []
+        for line in lines:
+            starts = [event for event in begun if event.start_tick == line.row.tick]
+            frames.append(news.of_tick(line, starts, before))
+            before = line.row.homes
+        self._newest_homes = last, lines[-1].row.homes
+        return frames
+
+    async def _homes_in(self, tick: int) -> int | None:
+        """How many homes took part in a tick; None when the ledger does not hold it any more."""
+        if tick < 1:
+            return 0
+        if self._newest_homes[0] == tick:
+            return self._newest_homes[1]
+        rows = await run_in_threadpool(self._context.history.prices, tick, tick + 1, 1)
+        return rows[0].homes if rows else None
+
+
+def _signs(view: View) -> tuple[object, ...]:
+    """What a new clock is told for: at once for the first ones, now and then for the last."""
+    clock = view.clock
+    tick = view.last.tick if view.last else 0
+    return view.finished, clock.paused, clock.pace_s, clock.steps_left > 0, tick
+
+
+def _joined(frames: Sequence[bytes], skip: int, first: int) -> tuple[bytes, int]:
+    """Frames from ``skip`` on, the first of which is of tick ``first``, up to ``PIECE_BYTES``; and
+    the tick of the last."""
+    taken, size = [frames[skip]], len(frames[skip])
+    for index in range(skip + 1, len(frames)):
+        size += len(frames[index])
+        if size > PIECE_BYTES:
+            break
+        taken.append(frames[index])
+    return b"".join(taken), first + len(taken) - 1

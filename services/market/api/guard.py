@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from energymarket.telemetry import Log
-from services.market.api.contract import ENDLESS
+from services.market.api.contract import WITHOUT_HEAD
 from services.market.api.problems import Problem, problem_response
 
 POLICY: Final = (
@@ -83,7 +83,7 @@ class Guard:
             await send(message)
 
         inner = scope
-        if scope["method"] == "HEAD" and scope["path"] not in ENDLESS:
+        if scope["method"] == "HEAD" and scope["path"] not in WITHOUT_HEAD:
             # Whatever can be got has a head; the server below sends no body with it.
             inner = {**scope, "method": "GET"}
         try:

@@ -22,26 +22,30 @@ at its close the price of the next tick is made, with its terms.
   place of the parameters that chose the interval. A cursor is opaque.
 * **Errors** are problems as RFC 9457 has them; one for a wrong parameter names it, its value and
   what is allowed.
-* **Writes** need `Authorization: Bearer <token>`.
+* **Writes**, and the whole ledger, need `Authorization: Bearer <token>`.
+* **Tags**: who sends an answer's `ETag` back as `If-None-Match` gets 304 until the answer changes.
 """
 
 TAGS: Final = [
     {"name": "prices", "description": "The price, its history, its terms."},
     {"name": "homes", "description": "Homes, their receipts, who traded with whom."},
     {"name": "world", "description": "Weather and external events."},
-    {"name": "run", "description": "What runs here, and whether it is right."},
+    {"name": "run", "description": "What runs here, whether it is right, and its clock."},
     {"name": "operation", "description": "For orchestrators and Prometheus."},
 ]
 
 _WHY: Final = {
     401: "The bearer token is missing or wrong.",
     404: "There is no such thing, or not yet.",
-    409: "The run is over.",
+    409: "The run is over, or the clock is not paused.",
     413: "The body is too large.",
     415: "The body is not said to be JSON.",
     422: "A parameter is wrong; `errors` names each.",
     500: "Something is wrong with the market.",
     503: "The market cannot answer now; `Retry-After` says when to ask again.",
+}
+UNCHANGED: Final[Responses] = {
+    304: {"description": "The answer has the tag in `If-None-Match`: it is the one that you have."}
 }
 _REF: Final = {"$ref": "#/components/schemas/Problem"}
 

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from services.market.api.contract import ENDLESS, Contract
+from services.market.api.contract import WITHOUT_HEAD, Contract
 from services.market.api.refusals import JSON_TYPES, refusals
 from services.market.errors import EpochLost, LedgerUnavailable, StandingBy
 
@@ -98,7 +98,7 @@ def _of_http(request: Request, error: HTTPException, contract: Contract) -> Prob
         return Problem(404, f"there is nothing at {path}; /docs lists what there is")
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         methods = contract.methods_at(path) or {"GET"}
-        if "GET" in methods and path not in ENDLESS:
+        if "GET" in methods and path not in WITHOUT_HEAD:
             methods = methods | {"HEAD"}
         allowed = ", ".join(sorted(methods))
         return Problem(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
+import resource
 import socket
 import threading
 import time
@@ -11,14 +13,23 @@ from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from energymarket.errors import EnergyMarketError, PortInUse, SettingsError
 from energymarket.telemetry import Log
+from services.market.api.stream import CUT
 
-MAX_CONNECTIONS: Final = 512
-"""Half the file descriptors that a process usually has: the ledger and the broker need some."""
+MAX_CONNECTIONS: Final = 2_048
+"""A thousand readers of the stream, and as many again who ask: one that only listens costs about
+40 KiB, and a fraction of a millisecond per tick."""
 
-_BACKLOG = 256
+_OTHER_FILES = 128
+"""What the ledger, the broker and the process itself need besides."""
+
+_BACKLOG = 1_024
+_SEND_BUFFER_BYTES = 128 * 1024
+"""What the system keeps for a connection that does not read, instead of some megabytes."""
+
 _START_S = 10.0
 _DRAIN_S = 0.25
 _STOP_S = 1.0
@@ -98,18 +109,41 @@ class _ToLog(logging.Handler):
             self._log.error(f"api: {record.getMessage()}", exc_info=record.exc_info or None)
 
 
+class _Protocol(H11Protocol):
+    """HTTP, with a way for an answer to end its connection though that takes nothing any more."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, CUT: transport.abort}
+
+
+def connections_at_once() -> int:
+    """As many as there are to be, or as the process may have: most systems give it a thousand files
+    at first, and more when it asks."""
+    few, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + _OTHER_FILES
+    if few != resource.RLIM_INFINITY and few < wanted:
+        few = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, most))
+    return (
+        MAX_CONNECTIONS
+        if few == resource.RLIM_INFINITY
+        else min(MAX_CONNECTIONS, few - _OTHER_FILES)
+    )
+
+
 def _config(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="asyncio",
-        http="h11",
+        http=_Protocol,
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
+        limit_concurrency=connections_at_once(),
         backlog=_BACKLOG,
         # uvicorn hands it to asyncio.wait_for, which takes fractions of a second.
         timeout_graceful_shutdown=_DRAIN_S,  # type: ignore[arg-type]
@@ -128,6 +162,7 @@ def _listen(host: str, port: int) -> socket.socket:
     # answer waits 40 ms for the reader's delayed acknowledgement.
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
     try:
         listener.bind(address)
         listener.listen(_BACKLOG)

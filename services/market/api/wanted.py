@@ -38,6 +38,11 @@ class Window:
         """The window as a cursor."""
         return f"{self.from_tick}-{self.to_tick}"
 
+    def held(self, oldest: int, newest: int) -> str:
+        """Which ticks of it a ledger holds that keeps those from ``oldest`` to ``newest``: two
+        answers about one window are the same when these are."""
+        return f"{max(self.from_tick, oldest)}-{min(self.to_tick, newest + 1)}"
+
 
 def window(
     *, from_tick: int | None, to_tick: int | None, cursor: str | None, newest: int, limit: int

@@ -69,8 +69,21 @@ class TickRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     balance_neur: bytes
 
 
+class _Beginning(msgspec.Struct, frozen=True, array_like=True):
+    """What stands before the columns of a ``TickRecord``."""
+
+    format: int
+    tick: int
+    price_neur_per_wh: int
+    temperature_mdeg: int
+    degraded: int
+    events: tuple[tuple[str, int, int], ...]
+    terms: tuple[tuple[str, int], ...]
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(TickRecord)
+_beginning_decoder = msgspec.msgpack.Decoder(_Beginning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +172,15 @@ def from_bytes(body: bytes) -> SettledTick:
             raise ValueError(f"format {record.format} is not {FORMAT}")
         return _even(_opened(record))
     except (msgspec.DecodeError, ValueError) as error:
+        raise RecordCorrupt(f"not a tick record: {error}") from error
+
+
+def terms_in(body: bytes) -> tuple[Term, ...]:
+    """The terms of the next price in canonical bytes, whose columns stay closed; raises
+    ``RecordCorrupt``."""
+    try:
+        return _beginning_decoder.decode(body).terms
+    except msgspec.DecodeError as error:
         raise RecordCorrupt(f"not a tick record: {error}") from error
 
 

@@ -1,11 +1,12 @@
 """The ledger: the one place with SQL. One transaction per tick, synced before it returns."""
 
-from services.market.ledger.history import History, PriceRow, StoredEvent
+from services.market.ledger.history import Headline, History, PriceRow, StoredEvent
 from services.market.ledger.inspection import Inspection
 from services.market.ledger.ledger import Ledger, World
 from services.market.ledger.retention import Retention
 
 __all__ = [
+    "Headline",
     "History",
     "Inspection",
     "Ledger",

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import sqlalchemy as sa
 
 from energymarket.messages import EventStart
 from services.market.domain import columns, record
+from services.market.domain.pricing import Term
 from services.market.domain.record import SettledTick
 from services.market.domain.snapshot import Page, unpacked
 from services.market.errors import LedgerUnreadable
+from services.market.ledger import copying
 from services.market.ledger.inspection import Inspection
 from services.market.ledger.tables import (
     Database,
@@ -42,6 +44,15 @@ class PriceRow:
     spilled_wh: int
     unserved_wh: int
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A tick in short: its line, the terms of the price that it made, its chained hash."""
+
+    row: PriceRow
+    terms: Sequence[Term]
+    head_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,15 @@ class History:
         """A look at the whole ledger as of this moment."""
         with Inspection.of(self._database) as look:
             yield look
+
+    def copied(self, give_up: Callable[[], bool]) -> BinaryIO:
+        """The whole ledger as one SQLite file without a name: see ``copying``."""
+        return copying.copied(self._database, give_up)
+
+    def oldest_tick(self) -> int:
+        """The first tick that is kept; 0 before there is any."""
+        with self._database.reading() as connection:
+            return connection.execute(sa.select(sa.func.min(ticks.c.tick))).scalar() or 0
 
     def accounts(self) -> tuple[array[int], array[int]]:
         """(stock, money) of every home as stored, home 1 first."""
@@ -150,6 +170,26 @@ class History:
         with self._database.reading() as connection:
             return [PriceRow(*row) for row in connection.execute(query)]
 
+    def headlines(self, from_tick: int, to_tick: int, limit: int, max_rows: int) -> list[Headline]:
+        """Ticks of ``[from_tick, to_tick)``, oldest first: at most ``limit``, and only as many as
+        have ``max_rows`` homes together (but one at least), for a record grows with its homes."""
+        query = (
+            sa.select(*_PRICE_COLUMNS, ticks.c.hash, ticks.c.record)
+            .where(ticks.c.tick >= from_tick, ticks.c.tick < to_tick)
+            .order_by(ticks.c.tick)
+            .limit(limit)
+        )
+        found: list[Headline] = []
+        rows = 0
+        with self._database.reading() as connection:
+            for *values, tick_hash, body in connection.execute(query):
+                row = PriceRow(*values)
+                rows += row.homes
+                if found and rows > max_rows:
+                    break
+                found.append(Headline(row, _terms_in(body), tick_hash))
+        return found
+
     def events(self, *, from_tick: int = 0, limit: int = 1_000) -> list[StoredEvent]:
         """External events that begin at ``from_tick`` or later, the newest first."""
         query = (
@@ -208,6 +248,13 @@ class History:
 def _opened(body: bytes) -> SettledTick:
     try:
         return record.from_bytes(body)
+    except record.RecordCorrupt as error:
+        raise LedgerUnreadable(f"the ledger is damaged: {error}") from error
+
+
+def _terms_in(body: bytes) -> Sequence[Term]:
+    try:
+        return record.terms_in(body)
     except record.RecordCorrupt as error:
         raise LedgerUnreadable(f"the ledger is damaged: {error}") from error
 

@@ -143,6 +143,7 @@ class Database:
 
     def __init__(self, url: str | sa.URL, *, read_only: bool = False) -> None:
         memory = url in ("sqlite://", "sqlite:///:memory:")
+        self.file = file_of(url)
         self._turn = threading.RLock() if memory else nullcontext()
         options: dict[str, Any] = (
             {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
@@ -181,7 +182,7 @@ class Database:
         self._engine.dispose()
 
 
-def file_of(url: str) -> Path | None:
+def file_of(url: str | sa.URL) -> Path | None:
     """The file that a URL names; None for a ledger in memory, and for names in SQLite's own form,
     which may mean anything."""
     name = sa.make_url(url).database

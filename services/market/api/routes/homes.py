@@ -45,7 +45,7 @@ _SORT_KEYS: dict[str, Callable[[Standing], int]] = {
 @router.get("/homes", summary="The homes", response_model=Homes, responses=problems(503))
 def homes(
     context: Context,
-    limit: Annotated[int, Query(ge=1, le=1_000, description="most homes on a page")] = 100,
+    limit: Annotated[int, Query(ge=1, le=10_000, description="most homes on a page")] = 100,
     cursor: Annotated[
         str | None,
         Query(

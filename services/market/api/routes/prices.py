@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from energymarket.units import degrees, eur_per_kwh, kwh
-from services.market.api.caching import settled_answer
+from energymarket.units import degrees, eur_per_kwh
+from services.market.api.caching import settled_answer, tagged_answer
 from services.market.api.context import ApiContext, Context
-from services.market.api.openapi import problems
+from services.market.api.openapi import UNCHANGED, problems
+from services.market.api.price_rows import price_row
 from services.market.api.problems import Problem
 from services.market.api.schemas.prices import Price, PriceRow, Prices, PriceTerms, Term
 from services.market.api.wanted import (
@@ -26,8 +27,6 @@ from services.market.api.wanted import (
     window,
 )
 from services.market.domain.pricing import PRICE_MODELS
-from services.market.domain.record import DEGRADED_EXTERNAL, DEGRADED_WEATHER
-from services.market.ledger import PriceRow as StoredRow
 from services.market.view import View
 
 router = APIRouter(tags=["prices"])
@@ -73,6 +72,7 @@ async def _price_before(context: ApiContext, view: View, tick: int) -> int:
     summary="The history of the price",
     response_model=Prices,
     responses=problems(503)
+    | UNCHANGED
     | {
         200: {
             "headers": {
@@ -111,15 +111,27 @@ def prices(
     view = context.view
     newest = view.last.tick if view.last else 0
     asked = window(from_tick=from_tick, to_tick=to_tick, cursor=cursor, newest=newest, limit=limit)
+    as_csv = form == "csv" or (form is None and prefers_csv(request.headers.get("accept", "")))
+    held = asked.held(context.history.oldest_tick(), newest)
+    tag = f"{view.run}-{asked.cursor}-{held}-{limit}-{'csv' if as_csv else 'json'}"
+
+    def answer() -> Response:
+        return _page(request, context, asked, limit, as_csv=as_csv)
+
+    return tagged_answer(request, tag, answer, vary="Accept")
+
+
+def _page(
+    request: Request, context: ApiContext, asked: Window, limit: int, *, as_csv: bool
+) -> Response:
     rows = context.history.prices(asked.from_tick, asked.to_tick, limit + 1)
     following = Window(rows[limit].tick, asked.to_tick).cursor if len(rows) > limit else None
     found = [price_row(row) for row in rows[:limit]]
-    headers = {"Vary": "Accept"}
+    headers = {}
     if following:
         next_page = request.url.include_query_params(cursor=following)
         next_page = next_page.remove_query_params(["from_tick", "to_tick"])
         headers["Link"] = f'<{next_page.path}?{next_page.query}>; rel="next"'
-    as_csv = form == "csv" or (form is None and prefers_csv(request.headers.get("accept", "")))
     if as_csv:
         return Response(_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
     answer = Prices(
@@ -130,34 +142,6 @@ def prices(
         next_cursor=following,
     )
     return Response(answer.model_dump_json(), media_type="application/json", headers=headers)
-
-
-def price_row(row: StoredRow) -> PriceRow:
-    """A tick of the history as people read it."""
-    return PriceRow(
-        tick=row.tick,
-        price_eur_per_kwh=eur_per_kwh(row.price_neur_per_wh),
-        price_neur_per_wh=row.price_neur_per_wh,
-        temperature_c=degrees(row.temperature_mdeg),
-        homes=row.homes,
-        absent=row.absent,
-        given_kwh=kwh(row.given_wh),
-        sold_kwh=kwh(row.sold_wh),
-        bought_kwh=kwh(row.bought_wh),
-        spilled_kwh=kwh(row.spilled_wh),
-        unserved_kwh=kwh(row.unserved_wh),
-        degraded=_degraded(row.degraded),
-        at=datetime.fromtimestamp(row.at, UTC),
-    )
-
-
-def _degraded(bits: int) -> list[Literal["weather", "external"]]:
-    names: list[Literal["weather", "external"]] = []
-    if bits & DEGRADED_WEATHER:
-        names.append("weather")
-    if bits & DEGRADED_EXTERNAL:
-        names.append("external")
-    return names
 
 
 def _csv(rows: list[PriceRow]) -> str:
@@ -175,7 +159,7 @@ def _csv(rows: list[PriceRow]) -> str:
     "/prices/{tick}",
     summary="A price with its terms",
     response_model=PriceTerms,
-    responses=problems(404, 503),
+    responses=problems(404, 503) | UNCHANGED,
 )
 def price_terms(
     request: Request,

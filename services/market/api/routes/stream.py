@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request
-from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from energymarket.units import eur_per_kwh
 from services.market.api.context import Context
 from services.market.api.feed import Feed
 from services.market.api.openapi import problems
 from services.market.api.problems import Problem
-from services.market.api.routes.prices import price_row
+from services.market.api.stream import NewsStream
 from services.market.api.wanted import MAX_TICK
 
 router = APIRouter(tags=["prices"])
+
+_CONTENT: Final = {
+    "schema": {"type": "string"},
+    "example": 'event: tick\ndata: {"tick": 16, "price_eur_per_kwh": 0.214666, …}\nid: 16\n\n',
+}
 
 
 def _feed(request: Request) -> Feed:
@@ -43,41 +45,28 @@ def _heard(
 @router.get(
     "/stream",
     summary="Ticks as they are settled",
-    response_class=EventSourceResponse,
-    responses=problems(),
+    status_code=200,
+    response_class=NewsStream,
+    responses=problems() | {200: {"content": {"text/event-stream": _CONTENT}}},
 )
 async def stream(
     context: Context,
     feed: Annotated[Feed, Depends(_feed)],
     heard: Annotated[int | None, Depends(_heard)],
-) -> AsyncIterator[ServerSentEvent]:
-    """Server-sent events without end: `tick` for each settled tick, `event` for external events.
+) -> NewsStream:
+    """Server-sent events without end, by name:
 
-    An `event` comes just before the tick in which it begins. The id of a `tick` is its number: a
-    browser that lost the connection sends it as `Last-Event-ID` and misses nothing. The data of a
-    tick is a row of `/prices`, with the price that follows.
+    * `tick`, for each settled tick; its id is the tick's number. A browser that lost the connection
+      sends it as `Last-Event-ID` and misses nothing, also when the market was started again in
+      between. The data is a row of `/prices`, with `next_price_eur_per_kwh`, the `terms` of that
+      next price, and the `head_hash` of the ledger.
+    * `event`, just before the tick in which an external event begins.
+    * `homes`, just before a tick in which more or fewer homes take part than in the one `before`.
+    * `clock`, what `GET /clock` answers: at the beginning, at once when somebody changes it, and
+      once a second at most while ticks go on. It has no id.
+
+    A reader whose connection takes nothing for 10 seconds is cut off.
     """
     settled = context.view.last.tick if context.view.last else 0
     # A reader may have heard of later ticks from another market at this address.
-    newest = settled if heard is None else min(heard, settled)
-    with feed.reader():
-        while news := await feed.after(newest):
-            for tick in news:
-                for event in tick.begun:
-                    yield ServerSentEvent(
-                        event="event",
-                        data={
-                            "name": event.start.name,
-                            "coefficient_eur_per_kwh": eur_per_kwh(
-                                event.start.coefficient_neur_per_wh
-                            ),
-                            "start_tick": event.start_tick,
-                            "ttl_ticks": event.start.ttl_ticks,
-                            "source": event.source,
-                        },
-                    )
-                following = tick.row.next_price_neur_per_wh
-                data = price_row(tick.row).model_dump(mode="json")
-                data["next_price_eur_per_kwh"] = eur_per_kwh(following)
-                yield ServerSentEvent(event="tick", id=str(tick.row.tick), data=data)
-                newest = tick.row.tick
+    return NewsStream(feed, settled if heard is None else min(heard, settled))

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from energymarket.units import eur, eur_per_kwh, kwh
 from services.market.api.caching import settled_answer
 from services.market.api.context import ApiContext, Context
-from services.market.api.openapi import problems
+from services.market.api.openapi import UNCHANGED, problems
 from services.market.api.problems import Problem
 from services.market.api.schemas.trades import GiftRow, TradeRow, Trades, TradeTotals
 from services.market.api.wanted import MAX_TICK
@@ -25,7 +25,7 @@ router = APIRouter(tags=["homes"])
     "/trades",
     summary="Who traded with whom",
     response_model=Trades,
-    responses=problems(404, 503),
+    responses=problems(404, 503) | UNCHANGED,
 )
 def trades(
     request: Request,

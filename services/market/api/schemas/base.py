@@ -26,6 +26,11 @@ NextCursor = Annotated[
 ]
 
 
+def whole(value: object) -> object:
+    """JSON has one kind of number: 3.0 is the integer 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def like(**example: Any) -> ConfigDict:
     """The configuration of an answer with an example for the documentation."""
     return ConfigDict(frozen=True, json_schema_extra={"example": example})

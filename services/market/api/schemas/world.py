@@ -9,7 +9,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from energymarket.messages import EventStart
 from energymarket.units import NEUR_PER_WH_IN_EUR_PER_KWH
-from services.market.api.schemas.base import Answer, DegreesC, EurPerKwh, NeurPerWh, Tick, like
+from services.market.api.schemas.base import (
+    Answer,
+    DegreesC,
+    EurPerKwh,
+    NeurPerWh,
+    Tick,
+    like,
+    whole,
+)
 
 Source = Literal["external", "api"]
 EventName = Annotated[
@@ -23,11 +31,6 @@ EventName = Annotated[
     ),
 ]
 TtlTicks = Annotated[int, Field(ge=1, le=100_000, description="how many ticks it lives")]
-
-
-def _whole(value: object) -> object:
-    """JSON has one kind of number: 3.0 is the integer 3."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class TickTemperature(Answer):
@@ -103,7 +106,7 @@ class EventBody(BaseModel):
         description="added to the price in each tick, rounded to six decimals; below zero lowers "
         "it, EUR/kWh",
     )
-    ttl_ticks: Annotated[TtlTicks, BeforeValidator(_whole)]
+    ttl_ticks: Annotated[TtlTicks, BeforeValidator(whole)]
 
     def start(self) -> EventStart:
         """The event in the market's units; halves are rounded to even."""
