@@ -37,6 +37,8 @@ CONFINED: Final = {
     "typer": f"{LAB}/",
     "rich": f"{LAB}/",
     "hdrh": f"{LAB}/load/latencies.py",
+    "httpx": f"{LAB}/watch/link.py",
+    "pyarrow": f"{LAB}/export/writers.py",
     "numpy": "_arrays.py",
     "opentelemetry": f"{KERNEL}/otlp.py",
 }

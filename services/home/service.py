@@ -34,12 +34,15 @@ from services.home.report import report_receipts
 
 FIRST_REPEAT_S = 1.0
 LONGEST_REPEAT_S = 10.0
+LONGEST_FIRST_REPEAT_S = 5.0
+_GUESSED_ANSWER_S_PER_HOME = 10e-6
 _REFUSALS_THAT_END_MEMBERSHIP = frozenset({"unknown_fleet", "wrong_run", "not_your_home"})
 
 
 @dataclass(slots=True)
 class _Repeat:
-    """When to say a thing again: after 1 s, then at doubling intervals up to 10 s."""
+    """When to say a thing again: first after 1 s, unless told otherwise, then at doubling intervals
+    up to 10 s."""
 
     due: float = 0.0
     interval_s: float = FIRST_REPEAT_S
@@ -89,6 +92,9 @@ class HomeService:
         self._sent_for = (0, 0)  # (tick, epoch)
         self._join = _Repeat()
         self._order = _Repeat()
+        self._ordered_at = 0.0
+        # How long the newest receipts took; before any, what so many homes may well take.
+        self._answered_within_s = _GUESSED_ANSWER_S_PER_HOME * homes
 
     # ------------------------------------------------------------------------------ life cycle
 
@@ -196,6 +202,7 @@ class HomeService:
             self.hosted.set_stocks(*stocks(parts))
             self._stock_tick = self._settled_tick = receipts.tick
             self._meter.received(parts)
+            self._answered_within_s = self._clock.monotonic() - self._ordered_at
             report_receipts(self._log, parts, self.hosted.only_profile)
 
     def _on_receipts_of_a_predecessor(self, receipts: Receipts, homes: Hosted) -> None:
@@ -247,8 +254,11 @@ class HomeService:
             self._sent = order_messages(
                 self._welcome, opened.tick, offers, requests, self._homes_per_message, span.trace
             )
-            self._order = _Repeat()
             self._meter.computed(offers, requests)
+            # In a large market a tick takes seconds, and a copy of every order would lengthen it.
+            patience_s = min(2 * self._answered_within_s, LONGEST_FIRST_REPEAT_S)
+            self._order = _Repeat(interval_s=max(patience_s, FIRST_REPEAT_S))
+            self._ordered_at = now
         elif self._sent_for[1] == opened.epoch and now < self._order.due:
             return self._order.due
         self._sent_for = (opened.tick, opened.epoch)

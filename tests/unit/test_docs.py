@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 import pytest
 import structlog
-import typer.main
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -26,7 +25,6 @@ from energymarket.messages import MESSAGE_TYPES, EventStart, LiveEvent, Message,
 from energymarket.policies import Policy
 from energymarket.settings import PREFIX, Settings, load
 from energymarket.units import MDEG_IN_DEGREE, NEUR_IN_EUR, NEUR_PER_WH_IN_EUR_PER_KWH
-from lab import cli
 from lab.embedded import EmbeddedRun, WorldPlan
 from services.external.catalogue_file import load_catalogue
 from services.external.domain.catalogue import CERTAIN
@@ -109,20 +107,6 @@ def rows(path: Path, title: str, table: int = 0) -> dict[str, Row]:
 
 WORDS = {"None": "unset", "False": "off", "": "empty"}
 SETTINGS = (Settings, MarketSettings, HomeSettings, WeatherSettings, ExternalSettings)
-
-
-def test_every_command_and_every_option_stands_with_its_default() -> None:
-    commands: dict[str, Any] = vars(typer.main.get_command(cli.app))["commands"]
-    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    words = {" ".join(command.split()[:2]) for command in rows(INTERFACES, "Commands")}
-    assert words >= {f"energymarket {name}" for name in commands}
-    assert {word for word in words if "make" in word} == {f"make {name}" for name in targets}
-    for table, name in enumerate(("run", "load"), start=1):
-        said = rows(INTERFACES, "Commands", table)
-        assert {option: row["default"].strip("`") for option, row in said.items()} == {
-            option.opts[-1]: WORDS.get(str(option.default), str(option.default))
-            for option in commands[name].params
-        }
 
 
 @pytest.mark.parametrize("kind", SETTINGS, ids=lambda kind: kind.__name__)
