@@ -22,6 +22,7 @@ from bench import (
     figures,
     growth,
     machine,
+    orders,
     profile,
     readers,
     settling,
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     "embedded": embedded.run,
     "settle": settling.run,
     "distributed": distributed.run,
+    "orders": orders.run,
     "growth": growth.run,
     "profile": profile.run,
     "compose": compose.run,
@@ -142,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
         default="all",
         help="embedded: one process, beside ASSUME; settle: what an order costs the market; "
         "distributed: 20 homes over RabbitMQ and Redis; "
+        "orders: 2,000 homes over RabbitMQ, one order in a message, and 100,000; "
         "growth: up to a million homes, and up to 200 processes; profile: where a tick goes; "
         f"compose: the containers; readers: of the stream; {TABLES}: nothing is measured, the "
         "figures of an earlier run are written into the page (default: all)",

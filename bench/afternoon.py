@@ -1,6 +1,7 @@
 """The peer of the distributed run: the same homes and market, as written in an afternoon.
 
-``python -m bench.afternoon market|home`` is one of its processes. pika's ``BlockingConnection`` and
+``python -m bench.afternoon market|home`` is one of its processes; one of homes may play several,
+each with orders of its own. pika's ``BlockingConnection`` and
 its callbacks, ``json``, one message per order, acknowledged one by one, one ledger transaction per
 order in a SQLite database as it comes (rollback journal, synced). It is spared what makes the
 real one safe: publications are not confirmed, no receipt is stored, nobody sends anything again.
@@ -19,6 +20,9 @@ import pika  # type: ignore[import-untyped]  # it has annotations, but no py.typ
 
 from bench.bare_loop import AMQP_URL, HOMES, LEDGER
 
+HOMES_EACH = "BENCH_HOMES_EACH"
+"""How many homes a process of homes plays; one, if it is not told."""
+
 TICKS, ORDERS = "afternoon.ticks", "afternoon.orders"
 
 
@@ -31,16 +35,16 @@ def main(role: str) -> None:
     if role == "market":
         _Market(channel, int(os.environ[HOMES]), os.environ[LEDGER]).run()
     else:
-        _Home(channel).run()
+        _Homes(channel, int(os.environ.get(HOMES_EACH, "1"))).run()
 
 
-class _Home:
-    """Orders when a tick opens; takes note of its receipt."""
+class _Homes:
+    """Order when a tick opens; take note of their receipts."""
 
-    def __init__(self, channel: Any) -> None:
+    def __init__(self, channel: Any, homes: int) -> None:
         self._channel = channel
         self._queue = channel.queue_declare("", exclusive=True).method.queue
-        self._stock_kwh = 0.0
+        self._stock_kwh = [0.0] * homes
 
     def run(self) -> None:
         self._channel.queue_bind(self._queue, TICKS)
@@ -49,17 +53,24 @@ class _Home:
         self._channel.start_consuming()
 
     def _order(self, tick: int) -> None:
-        order = {"home": self._queue, "tick": tick, "amount_kwh": 1.25, "stock": self._stock_kwh}
-        self._channel.basic_publish(
-            "", ORDERS, json.dumps(order), pika.BasicProperties(delivery_mode=2)
-        )
+        for home, stock_kwh in enumerate(self._stock_kwh):
+            order = {
+                "queue": self._queue,
+                "home": home,
+                "tick": tick,
+                "amount_kwh": 1.25,
+                "stock": stock_kwh,
+            }
+            self._channel.basic_publish(
+                "", ORDERS, json.dumps(order), pika.BasicProperties(delivery_mode=2)
+            )
 
     def _on_message(self, channel: Any, method: Any, _properties: Any, body: bytes) -> None:
         message = json.loads(body)
         if message["type"] == "opened":
             self._order(message["tick"])
         elif message["type"] == "receipt":
-            self._stock_kwh = message["stock_kwh"]
+            self._stock_kwh[message["home"]] = message["stock_kwh"]
         channel.basic_ack(method.delivery_tag)
 
 
@@ -79,10 +90,12 @@ class _Market:
 
     def _on_order(self, channel: Any, method: Any, _properties: Any, body: bytes) -> None:
         order = json.loads(body)
-        row = (order["tick"], order["home"], order["amount_kwh"])
+        home = order["home"]
+        row = (order["tick"], f"{order['queue']}/{home}", order["amount_kwh"])
         self._database.execute("INSERT INTO orders VALUES (?, ?, ?)", row)
         self._database.commit()
-        self._say(order["home"], {"type": "receipt", "tick": order["tick"], "stock_kwh": 1.5})
+        receipt = {"type": "receipt", "home": home, "tick": order["tick"], "stock_kwh": 1.5}
+        self._say(order["queue"], receipt)
         channel.basic_ack(method.delivery_tag)
         self._orders += 1
         if self._orders == self._homes:

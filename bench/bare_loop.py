@@ -48,7 +48,7 @@ def main(role: str) -> None:
     elif role == "home":
         fleet = secrets.token_hex(16)
         bus.open(lambda: topology.fleet_topology(fleet))
-        _answer(bus, _join(fleet), _order(fleet))
+        _answer(bus, _join(fleet), order(fleet))
     else:
         bus.open(lambda: topology.listener_topology(role, secrets.token_hex(16)))
         # Weather says nothing to the broker in a tick; the market only has to know that it listens.
@@ -79,8 +79,8 @@ def _answer(bus: RabbitBus, hello: Publication, answer: Publication | None) -> N
 def _market(bus: RabbitBus, homes: int, ledger: str) -> None:
     bus.open(lambda: topology.market_topology(_IN_FLIGHT))
     fleets = _gathered(bus, homes)
-    receipts = [
-        Publication(topology.RECEIPTS, fleet, _receipts(fleet), mandatory=True) for fleet in fleets
+    answers = [
+        Publication(topology.RECEIPTS, fleet, receipts(fleet), mandatory=True) for fleet in fleets
     ]
     settled = Publication(topology.TICKS, "", _settled(homes))
     opened = Publication(topology.TICKS, "", _opened(homes))
@@ -96,7 +96,7 @@ def _market(bus: RabbitBus, homes: int, ledger: str) -> None:
         if orders < homes:
             continue
         commit()
-        bus.publish(receipts, then_acknowledge=came_in)
+        bus.publish(answers, then_acknowledge=came_in)
         bus.publish([settled])
         bus.publish([opened])
         came_in, orders = [], 0
@@ -143,7 +143,8 @@ def _join(fleet: str) -> Publication:
     return _publication(topology.MEMBERSHIP, topology.MEMBERSHIP_KEY, join)
 
 
-def _order(fleet: str) -> Publication:
+def order(fleet: str) -> Publication:
+    """An order message of one home."""
     offers = Offers(
         run=_RUN,
         fleet=fleet,
@@ -196,7 +197,8 @@ def _settled(homes: int) -> TickSettled:
     )
 
 
-def _receipts(fleet: str) -> Receipts:
+def receipts(fleet: str) -> Receipts:
+    """The receipts of a fleet of one home, which was given something."""
     columns: dict[str, Any] = {
         name: [1_234]
         for name in (

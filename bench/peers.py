@@ -32,7 +32,7 @@ def measured_peer(
     ledger, log = folder / "ledger.db", folder / "output.log"
     environment = {AMQP_URL: url, LEDGER: str(ledger), HOMES: str(homes)}
     roles = {"market": (MARKET, 1), "home": (HOME_PROCESSES, homes), **_ROLES[module]}
-    with _processes(module, roles, environment, log) as (kinds, running):
+    with processes(module, roles, environment, log) as (kinds, running):
 
         def trouble() -> str:
             if all(process.poll() is None for process in running):
@@ -43,7 +43,7 @@ def measured_peer(
 
 
 @contextmanager
-def _processes(
+def processes(
     module: str,
     roles: Mapping[str, tuple[str, int]],
     environment: Mapping[str, str],

@@ -73,9 +73,27 @@ def _kib(file: Path) -> dict[str, int]:
     return {words[0].rstrip(":"): int(words[1]) for words in lines if words[-1:] == ["kB"]}
 
 
+def children_running(module: str) -> list[int]:
+    """Child processes of this one that run ``python -m`` with this module."""
+    found = []
+    for pid in _children():
+        try:
+            words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it has just ended
+            continue
+        if module.encode() in words:
+            found.append(pid)
+    return found
+
+
 def children_named(name: str) -> list[int]:
     """Child processes of this one that run the program ``name``."""
-    found = []
+    return [pid for pid, program in _children().items() if program == name]
+
+
+def _children() -> dict[int, str]:
+    """Names of the programs that the child processes of this one run, by process id."""
+    found = {}
     for folder in _PROC.iterdir():
         if not folder.name.isdigit():
             continue
@@ -83,6 +101,6 @@ def children_named(name: str) -> list[int]:
             head, _, tail = (folder / "stat").read_text().rpartition(")")
         except OSError:  # it has just ended
             continue
-        if head.partition("(")[2] == name and int(tail.split()[1]) == os.getpid():
-            found.append(int(folder.name))
+        if int(tail.split()[1]) == os.getpid():
+            found[int(folder.name)] = head.partition("(")[2]
     return found

@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from energymarket.bus.counters import BusCounters
 from energymarket.messages import AnyMessage, Message
 from energymarket.topology import Topology
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(Struct, frozen=True, gc=False):
     """A message on its way out.
 
     ``persistent`` survives a broker restart in a durable queue. ``mandatory`` comes back as
@@ -32,8 +33,7 @@ class Publication:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True, gc=False):
     """A message that came in and waits to be acknowledged.
 
     Exactly one of ``message`` and ``refusal`` is set: a body that is no message of this system is

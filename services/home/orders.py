@@ -52,7 +52,8 @@ def _parts(rows: OrderRows, size: int) -> list[OrderRows]:
     homes = len(rows.home)
     if not size or homes <= size:
         return [rows] if homes else []
-    columns = [getattr(rows, name) for name in OrderRows.__dataclass_fields__]
+    # As lists, for most pieces are short; a long column's pieces would each be an array.
+    columns = [list(getattr(rows, name)) for name in OrderRows.__dataclass_fields__]
     return [
         OrderRows(*(column[begin : begin + size] for column in columns))
         for begin in range(0, homes, size)

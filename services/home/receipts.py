@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
+
 from energymarket.messages import Receipts
 
 
@@ -38,3 +41,13 @@ class ReceiptParts:
     def forget(self) -> None:
         """Begins anew."""
         self._parts, self._homes = [], set()
+
+
+def stocks(parts: Sequence[Receipts]) -> tuple[Sequence[int], Sequence[int]]:
+    """The homes of all parts and their stocks in Wh."""
+    if len(parts) == 1:
+        return parts[0].home, parts[0].stock_wh
+    return (
+        list(chain.from_iterable(part.home for part in parts)),
+        list(chain.from_iterable(part.stock_wh for part in parts)),
+    )

@@ -29,7 +29,7 @@ from services.home.domain.profile import PolicyChoice
 from services.home.hosted import Hosted, Opened, hosted
 from services.home.meter import Meter
 from services.home.orders import order_messages
-from services.home.receipts import ReceiptParts
+from services.home.receipts import ReceiptParts, stocks
 from services.home.report import report_receipts
 
 FIRST_REPEAT_S = 1.0
@@ -198,10 +198,9 @@ class HomeService:
             self._on_receipts_of_a_predecessor(receipts, self.hosted)
             return
         parts = self._parts.take(receipts, len(self._welcome.home))
-        for part in parts:
-            self.hosted.set_stocks(part.home, part.stock_wh)
-            self._stock_tick = self._settled_tick = part.tick
         if parts:
+            self.hosted.set_stocks(*stocks(parts))
+            self._stock_tick = self._settled_tick = receipts.tick
             self._meter.received(parts)
             self._answered_within_s = self._clock.monotonic() - self._ordered_at
             report_receipts(self._log, parts, self.hosted.only_profile)

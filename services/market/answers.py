@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from energymarket.columns import Rows
 from energymarket.messages import OpenedTick, Receipts, Refused, TickOpened, TickSettled, Welcome
@@ -23,7 +21,7 @@ from services.market.domain.record import Opening, SettledTick
 def fleet_secret(key: bytes, fleet: str) -> str:
     """The secret that a fleet's messages must carry: 128 bits of HMAC-SHA256 over its key.
     Each of its orders asks for it, so that it is kept."""
-    return hmac.new(key, fleet.encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(key, fleet.encode(), "sha256").hex()[:32]
 
 
 def tick_opened(books: Books, opening: Opening, homes: int) -> TickOpened:
@@ -115,13 +113,11 @@ class ReceiptWriter:
     ) -> Iterator[Receipts]:
         """The receipts of a fleet, in messages of at most ``most`` homes; 0: in one. The last of
         them brings what has ``opened`` by now."""
-        homes = len(fleet.homes)
-        if not most or homes <= most:
-            yield self.receipts(fleet, opened=opened)
-            return
-        for begin in range(0, homes, most):
-            part = replace(fleet, homes=fleet.homes[begin : begin + most])
-            yield self.receipts(part, opened=opened if begin + most >= homes else None)
+        whole = self.receipts(fleet, opened=opened)
+        if not most or len(whole.home) <= most:
+            yield whole
+        else:
+            yield from _divided(whole, most)
 
     def receipts(
         self, fleet: Fleet, *, late: bool = False, opened: OpenedTick | None = None
@@ -144,4 +140,35 @@ class ReceiptWriter:
             gift_wh=gifts.energy_wh,
             opened=opened,
             **columns,
+        )
+
+
+_COLUMNS_OF_HOMES: Final = (
+    *("home", "present", "net_wh", "given_wh", "received_wh", "sold_wh", "bought_wh"),
+    *("spilled_wh", "unserved_wh", "stock_wh", "charged_neur", "balance_neur"),
+)
+
+
+def _divided(whole: Receipts, most: int) -> Iterator[Receipts]:
+    """Receipts in pieces of at most so many homes, each with the gifts that touch its homes; the
+    last with what has opened."""
+    # As lists, for most pieces are short; a long column's pieces would each be an array.
+    columns = {name: list(getattr(whole, name)) for name in _COLUMNS_OF_HOMES}
+    gifts = Gifts(list(whole.gift_giver), list(whole.gift_taker), list(whole.gift_wh))
+    homes = len(whole.home)
+    for begin in range(0, homes, most):
+        rows = slice(begin, begin + most)
+        piece: dict[str, Any] = {name: column[rows] for name, column in columns.items()}
+        touching = gifts.touching(piece["home"])
+        yield Receipts(
+            run=whole.run,
+            fleet=whole.fleet,
+            tick=whole.tick,
+            price_neur_per_wh=whole.price_neur_per_wh,
+            late=whole.late,
+            gift_giver=touching.giver,
+            gift_taker=touching.taker,
+            gift_wh=touching.energy_wh,
+            opened=whole.opened if begin + most >= homes else None,
+            **piece,
         )

@@ -41,6 +41,7 @@ class FrontDesk:
         self._changed: list[Fleet] = []
         self._answers: list[Publication] = []
         self._answered: list[Delivery] = []
+        self._orders_taken = 0
         self._to_welcome: list[tuple[Delivery, str]] = []
         self._newest_writer: tuple[int, answers.ReceiptWriter] | None = None
 
@@ -91,6 +92,9 @@ class FrontDesk:
 
         Raises ``EpochLost``; ``LedgerUnavailable`` is the caller's to report.
         """
+        if self._orders_taken:
+            self._floor.metrics.orders.inc(self._orders_taken)
+            self._orders_taken = 0
         if self._changed:
             books = self._floor.books
             books.ledger.save_fleets(self._changed, books.membership.forgotten)
@@ -207,10 +211,10 @@ class FrontDesk:
             self._refuse(delivery, orders.fleet, orders.tick, _NOT_OPEN)
 
     def _take(self, delivery: Delivery, orders: Orders, tick: OpenTick) -> None:
-        metrics = self._floor.metrics
         taken = tick.book.take(orders)
-        metrics.orders.inc(taken.new)
-        metrics.copies.inc(taken.copies)
+        self._orders_taken += taken.new
+        if taken.copies:
+            self._floor.metrics.copies.inc(taken.copies)
         for refusal in taken.refusals:
             self._count_refusal(refusal.reason, f"{refusal.detail}", len(refusal.homes))
             self._answer(

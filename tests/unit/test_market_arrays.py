@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from energymarket.codec import encode
 from energymarket.column_arrays import view
 from energymarket.columns import Rows, long_column
 from energymarket.messages import MAX_ENERGY_WH, MAX_PRICE_NEUR_PER_WH, Offers, Orders, Requests
@@ -297,6 +298,28 @@ def test_receipts_of_many_homes_say_what_those_of_few_do(
             if isinstance(one, list)
             else one == other
         ), name
+
+
+@MANY_TICKS
+@given(
+    rows=homes(most=20), members=st.sets(st.integers(1, 60), min_size=1), most=st.integers(1, 25)
+)
+def test_receipts_in_pieces_say_of_their_homes_what_those_of_a_fleet_of_these_homes_would(
+    rows: list[Home], members: set[int], most: int
+) -> None:
+    """Computed row by row or as arrays; no home is left out, and none comes twice."""
+    roster, tick = settled(rows)
+    fleet = Fleet("i", "f", tuple(sorted(members)), first_tick=1)
+    present = [home for home in fleet.homes if home in tick.home]
+    with pytest.MonkeyPatch.context() as patched:
+        for each in (tick, as_long(roster, tick)[1]):
+            pieces = list(ReceiptWriter("r", each).messages(fleet, most))
+            assert [home for piece in pieces for home in piece.home] == present
+            assert all(len(piece.home) <= most for piece in pieces)
+            for piece in pieces:
+                alone = replace(fleet, homes=tuple(piece.home))
+                assert encode(piece) == encode(ReceiptWriter("r", tick).receipts(alone))
+            patched.setattr("energymarket.columns.MANY", 1)
 
 
 # -------------------------------------------------------------------------------- the order book

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -260,6 +261,29 @@ def test_a_process_ends_in_order_and_at_once_on_a_signal(number: int, body: str)
     output, _ = process.communicate(timeout=20)
     assert (process.returncode, output.split()[0]) == (0, "stopped")
     assert time.monotonic() - began_s < 2.0
+
+
+# --------------------------------------------------------------------------------- the process
+
+
+@pytest.fixture(autouse=True)
+def collector() -> Iterator[None]:
+    """As it was: ``main`` is for a process of its own."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
+
+
+def test_a_process_looks_for_garbage_less_often_than_python_would_and_not_in_what_it_imported() -> (
+    None
+):
+    seen = []
+    main(lambda: seen.append((gc.isenabled(), gc.get_threshold()[0], gc.get_freeze_count())))
+    ((enabled, objects, frozen),) = seen
+    assert enabled
+    assert objects > 10_000
+    assert frozen > 10_000
 
 
 # ----------------------------------------------------------------------------------- exit codes
