@@ -1,4 +1,4 @@
-"""``python -m bench [embedded|distributed|compose|all] [--json FILE]``, at the project's root."""
+"""``python -m bench [NAME] [--json FILE]``, at the project's root: all benchmarks, or one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import compose, distributed, embedded, machine
+from bench import compose, distributed, embedded, machine, page
 from bench.report import BenchFailed, Result, as_json, table
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
     "embedded": embedded.run,
     "distributed": distributed.run,
     "compose": compose.run,
+    "page": page.run,
 }
 
 _NARROWEST_FILE = 120
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=[*BENCHMARKS, "all"],
         default="all",
         help="embedded: one process; distributed: 20 homes over RabbitMQ and Redis; "
-        "compose: the containers (default: all)",
+        "compose: the containers; page: the page in a browser (default: all)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes the figures there too")
     return parser
