@@ -1,4 +1,4 @@
-"""``python -m bench [NAME] [--json FILE]``, at the project's root: all benchmarks, or one."""
+"""``python -m bench [NAME|all] [--json FILE]`` at the project's root: see ``BENCHMARKS``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import compose, distributed, embedded, machine, page
+from bench import compose, distributed, embedded, machine, page, readers
 from bench.report import BenchFailed, Result, as_json, table
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
     "embedded": embedded.run,
     "distributed": distributed.run,
     "compose": compose.run,
+    "readers": readers.run,
     "page": page.run,
 }
 
@@ -69,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=[*BENCHMARKS, "all"],
         default="all",
         help="embedded: one process; distributed: 20 homes over RabbitMQ and Redis; "
-        "compose: the containers; page: the page in a browser (default: all)",
+        "compose: the containers; readers: of the stream; page: in a browser (default: all)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes the figures there too")
     return parser

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -20,7 +20,7 @@ import pytest
 from services.market.api import news
 from services.market.api.feed import PIECE_BYTES
 from services.market.ledger import Headline
-from tests.live_api import LiveApi
+from tests.live_api import TOKEN, LiveApi
 from tests.servers import free_ports
 from tests.world import World
 
@@ -160,43 +160,72 @@ def _frames(api: LiveApi) -> list[bytes]:
     return [news.of_tick(line, (), None) for line in lines]
 
 
-def test_a_market_ends_in_time_though_many_read_its_stream_and_some_do_not(tmp_path: Path) -> None:
-    """R23: SIGTERM, and gone within 3 s."""
+@contextmanager
+def embedded_run(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """``energymarket run`` as (process, URL); it must not end with a traceback."""
     (port,) = free_ports(1)
     command = "from lab.cli import app; app()"
     options = ["run", "--homes", "3", "--pace", "0.01", "--headless", "--port", str(port)]
-    with (tmp_path / "log").open("wb") as log, ExitStack() as opened:
-        market = subprocess.Popen(
-            [sys.executable, "-c", command, *options],
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", command, *options, "--token", TOKEN],
             env={"PATH": os.environ["PATH"], "PYTHONPATH": os.getcwd()},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
+        url = f"http://127.0.0.1:{port}"
         try:
-            until("the market", lambda: _answers(port))
-            until("some ticks", lambda: _ticks(port) > 300)
-            readers = [opened.enter_context(ask(port)) for _ in range(100)]
-            for _ in range(20):
-                opened.enter_context(ask(port, heard="0", receive_buffer=4_096))
-            for reader in readers:
-                assert b"200 OK" in reader.recv(4_096)
-            market.send_signal(signal.SIGTERM)
-            begun = time.monotonic()
-            assert market.wait(30) == 0
-            assert time.monotonic() - begun < 3
+            until("the market", lambda: _answers(url))
+            yield process, url
         finally:
-            market.kill()
-            market.wait()
-    assert "Traceback" not in (tmp_path / "log").read_text()
+            process.kill()
+            process.wait()
+    assert "Traceback" not in (folder / "log").read_text()
 
 
-def _answers(port: int) -> bool:
+def ends_in_time(process: subprocess.Popen[bytes]) -> bool:
+    """R23: SIGTERM, and gone within 3 s."""
+    process.send_signal(signal.SIGTERM)
+    begun = time.monotonic()
+    return process.wait(30) == 0 and time.monotonic() - begun < 3
+
+
+def test_a_market_ends_in_time_though_many_read_its_stream_and_some_do_not(tmp_path: Path) -> None:
+    with embedded_run(tmp_path) as (process, url), ExitStack() as opened:
+        until("some ticks", lambda: _tick(url) > 300)
+        port = int(url.rpartition(":")[2])
+        readers = [opened.enter_context(ask(port)) for _ in range(100)]
+        for _ in range(20):
+            opened.enter_context(ask(port, heard="0", receive_buffer=4_096))
+        for reader in readers:
+            assert b"200 OK" in reader.recv(4_096)
+        assert ends_in_time(process)
+
+
+def test_an_embedded_run_is_paused_and_stepped_and_ends_in_time_while_it_is_paused(
+    tmp_path: Path,
+) -> None:
+    with embedded_run(tmp_path) as (process, url):
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        with httpx.Client(base_url=url, headers=headers, trust_env=False) as client:
+            paused = client.patch("/clock", json={"state": "paused"})
+            assert paused.json()["state"] == "paused"
+            until("rest", lambda: client.get("/readyz").json()["waiting_for"] == ["clock"])
+            rested_at = _tick(url)
+            assert client.post("/clock/step", json={"ticks": 3}).status_code == 200
+            until("three ticks", lambda: _tick(url) == rested_at + 3)
+            until("rest", lambda: client.get("/readyz").json()["waiting_for"] == ["clock"])
+            assert _tick(url) == rested_at + 3
+        assert ends_in_time(process)
+
+
+def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False).status_code == 200
+        return httpx.get(f"{url}/livez", trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
 
 
-def _ticks(port: int) -> int:
-    tick: int = httpx.get(f"http://127.0.0.1:{port}/run", trust_env=False).json()["tick"]
+def _tick(url: str) -> int:
+    tick: int = httpx.get(f"{url}/run", trust_env=False).json()["tick"]
     return tick

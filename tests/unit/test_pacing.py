@@ -41,6 +41,23 @@ def test_a_clock_that_is_paused_while_an_input_is_awaited_opens_nothing_when_it_
     world.turn_until_tick(stuck + 2)
 
 
+def test_pauses_and_single_steps_change_no_number() -> None:
+    """I7: when a tick happens is no part of what happens."""
+    straight, halting = World("sqlite://"), World("sqlite://")
+    straight.turn_until_tick(12)
+    halting.turn_until_tick(3)
+    pause(halting)
+    rested_at = halting.tick
+    halting.pass_time(30)
+    halting.market.commands.submit(lambda: halting.market.step_clock(2))
+    halting.turn(60)
+    assert halting.tick == rested_at + 2
+    pause(halting, paused=False)
+    halting.turn_until_tick(12)
+    hashes = [world.market.history.tick_hash(12) for world in (straight, halting)]
+    assert hashes[0] == hashes[1] is not None
+
+
 def test_a_fleet_that_is_silent_during_a_pause_keeps_its_homes() -> None:
     """Nobody asks it anything: an hour of that is no silence, however short the lease."""
     world = World("sqlite://", tempo=replace(WITH_DEADLINE, tick_s=1, lease_s=30))
