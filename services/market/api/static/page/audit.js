@@ -18,7 +18,8 @@ export async function readAudit() {
 export function counter(metrics, name) {
   let sum = 0;
   for (const line of metrics.split("\n"))
-    if (line.startsWith(`${name}{`) || line.startsWith(`${name} `)) sum += Number(line.slice(line.lastIndexOf(" ")));
+    if (line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+      sum += Number(line.slice(line.lastIndexOf(" ")));
   return sum;
 }
 
@@ -36,7 +37,12 @@ export function showAudit(audit) {
   const facts = [
     make("div", {}, make("dt", {}, "ticks checked"), make("dd", {}, number(audit.ticks_checked))),
     fact("energy residual", number(audit.energy_residual_wh), "Wh", audit.energy_residual_wh === 0),
-    fact("money residual", number(audit.money_residual_neur), "nEUR", audit.money_residual_neur === 0),
+    fact(
+      "money residual",
+      number(audit.money_residual_neur),
+      "nEUR",
+      audit.money_residual_neur === 0,
+    ),
     fact("late", number(late), "", late === 0, "noted"),
     fact("refused", number(refused), "", refused === 0, "noted"),
     hash(audit.head_hash),
@@ -44,15 +50,29 @@ export function showAudit(audit) {
   $("audit-facts").replaceChildren(...facts);
 }
 
-const broken = ({ invariants }) => invariants.filter((each) => each.residual !== 0).map((each) => each.name).join(", ");
+const broken = ({ invariants }) =>
+  invariants
+    .filter((each) => each.residual !== 0)
+    .map((each) => each.name)
+    .join(", ");
 
 function fact(name, value, unit, fine, otherwise = "wrong") {
-  const figure = make("dd", fine ? "right" : otherwise, make("span", { className: "mark", "aria-hidden": "true" }), value);
+  const figure = make(
+    "dd",
+    fine ? "right" : otherwise,
+    make("span", { className: "mark", "aria-hidden": "true" }),
+    value,
+  );
   if (unit) figure.append(" ", make("span", "unit", unit));
   return make("div", {}, make("dt", {}, name), figure);
 }
 
 function hash(text) {
   const short = `${text.slice(0, 8)}…${text.slice(-8)}`;
-  return make("div", "hash", make("dt", {}, "ledger"), make("dd", {}, make("code", { title: text }, short)));
+  return make(
+    "div",
+    "hash",
+    make("dt", {}, "ledger"),
+    make("dd", {}, make("code", { title: text }, short)),
+  );
 }

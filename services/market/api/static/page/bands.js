@@ -51,7 +51,13 @@ export class Bands {
     for (let index = events.length - 1; index >= 0; index -= 1) {
       const lane = lanes[index];
       const left = x(events[index].first - 0.5);
-      place(bands[index], left, x(events[index].last + 0.5) - left, lane, lane < 0 ? 0 : free[lane] - left);
+      place(
+        bands[index],
+        left,
+        x(events[index].last + 0.5) - left,
+        lane,
+        lane < 0 ? 0 : free[lane] - left,
+      );
       if (lane >= 0) free[lane] = left;
     }
     const shown = new Set(bands);
@@ -77,7 +83,11 @@ function made(event) {
   const said = `${words(event.name)} ${signed(event.coefficient, 4)}`;
   const sign = make("span", { "aria-hidden": "true" }, `${arrow(event.coefficient)} `);
   const title = `${said} EUR/kWh each tick, ticks ${event.first} to ${event.last}, from ${words(event.source)}`;
-  const label = make("div", { className: "band-label", title }, make("span", "band-name", sign, words(event.name)));
+  const label = make(
+    "div",
+    { className: "band-label", title },
+    make("span", "band-name", sign, words(event.name)),
+  );
   return make("div", `band ${event.coefficient > 0 ? "raise" : "lower"}`, label);
 }
 

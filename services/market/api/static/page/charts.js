@@ -24,7 +24,8 @@ function axis(digits, more = {}) {
     stroke: colour("quiet"),
     grid: { stroke: colour("grid"), width: 1 },
     ticks: { show: false },
-    values: (_, splits) => splits.map((value) => (value === null ? "" : number(value, digits(splits)))),
+    values: (_, splits) =>
+      splits.map((value) => (value === null ? "" : number(value, digits(splits)))),
     ...more,
   };
 }
@@ -33,7 +34,8 @@ function axis(digits, more = {}) {
 function decimals(splits) {
   const step = Math.abs((splits[1] ?? 1) - (splits[0] ?? 0)) || 1;
   let digits = 0;
-  while (digits < 6 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6) digits += 1;
+  while (digits < 6 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6)
+    digits += 1;
   return digits;
 }
 
@@ -47,11 +49,20 @@ const room = (share) => (_, low, high) => {
 };
 
 /** Bought upwards and sold downwards, on one scale whose zero is always there. */
-const aroundZero = (_, low, high) => [Math.min(low ?? 0, 0) * 1.1 || -0.1, Math.max(high ?? 0, 0) * 1.1 || 0.1];
+const aroundZero = (_, low, high) => [
+  Math.min(low ?? 0, 0) * 1.1 || -0.1,
+  Math.max(high ?? 0, 0) * 1.1 || 0.1,
+];
 
 function options(height, { y, series, values, bottom = false, top = 8 }) {
   const xAxis = bottom
-    ? axis(() => 0, { size: 26, gap: 4, grid: { show: false }, incrs: TICK_STEPS, values: tickNumbers })
+    ? axis(() => 0, {
+        size: 26,
+        gap: 4,
+        grid: { show: false },
+        incrs: TICK_STEPS,
+        values: tickNumbers,
+      })
     : { show: false };
   return {
     width: 300,
@@ -62,7 +73,12 @@ function options(height, { y, series, values, bottom = false, top = 8 }) {
       sync: { key: SYNC, scales: ["x", null], setSeries: false },
       drag: { x: false, y: false, setScale: false },
       y: false,
-      points: { size: 8, width: 2, stroke: (u, i) => u.series[i].stroke(u, i), fill: colour("card") },
+      points: {
+        size: 8,
+        width: 2,
+        stroke: (u, i) => u.series[i].stroke(u, i),
+        fill: colour("card"),
+      },
     },
     scales: { x: { time: false, range: (u) => u.shownRange ?? [0, 1] }, y: { range: y } },
     axes: [xAxis, axis(values ?? decimals, { space: bottom ? 26 : 32 })],
@@ -153,10 +169,18 @@ export class Charts {
     const none = new Array(ahead).fill(null);
     const earlier = new Array(rows.length - 1).fill(null);
     const newest = rows[rows.length - 1];
-    this.#ticks = [...rows.map((row) => row.tick), ...none.map((_, index) => this.#last + 1 + index)];
+    this.#ticks = [
+      ...rows.map((row) => row.tick),
+      ...none.map((_, index) => this.#last + 1 + index),
+    ];
     const pad = [...none].fill(null);
     const line = (name) => [...rows.map((row) => row[name]), ...pad];
-    const next = [...earlier, newest.price_eur_per_kwh, history.next?.price ?? null, ...pad.slice(1)];
+    const next = [
+      ...earlier,
+      newest.price_eur_per_kwh,
+      history.next?.price ?? null,
+      ...pad.slice(1),
+    ];
     const known = new Map(coming.map(({ tick, temperature_c: degrees }) => [tick, degrees]));
     const warmth = none.map((_, index) => known.get(this.#last + 1 + index) ?? null);
     const first = rows[0].tick;
@@ -202,7 +226,10 @@ export class Charts {
 
   #put(chart, tick) {
     this.#moving = true;
-    chart.setCursor({ left: tick === null ? -10 : chart.valToPos(tick, "x"), top: tick === null ? -10 : 1 });
+    chart.setCursor({
+      left: tick === null ? -10 : chart.valToPos(tick, "x"),
+      top: tick === null ? -10 : 1,
+    });
     this.#moving = false;
   }
 
@@ -231,7 +258,13 @@ export class Charts {
     if (!this.#ticks.length) return;
     const tick = this.#chosen ?? this.#last;
     const text = `tick ${tick}, ${number(history.priceOf(tick), 4)} EUR/kWh`;
-    const said = { valuemin: this.#ticks[0], valuemax: this.#last, valuenow: tick, valuetext: text };
-    for (const [name, value] of Object.entries(said)) this.slider.setAttribute(`aria-${name}`, value);
+    const said = {
+      valuemin: this.#ticks[0],
+      valuemax: this.#last,
+      valuenow: tick,
+      valuetext: text,
+    };
+    for (const [name, value] of Object.entries(said))
+      this.slider.setAttribute(`aria-${name}`, value);
   }
 }

@@ -1,6 +1,17 @@
 // The colours of the style sheet, for what is drawn on a canvas; they follow the system's setting.
 
-const NAMES = ["ink", "quiet", "edge", "grid", "card", "price", "price-fill", "warmth", "raise", "lower"];
+const NAMES = [
+  "ink",
+  "quiet",
+  "edge",
+  "grid",
+  "card",
+  "price",
+  "price-fill",
+  "warmth",
+  "raise",
+  "lower",
+];
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 export const colours = {};

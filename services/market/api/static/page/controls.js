@@ -48,7 +48,9 @@ export class Controls {
     $("pause").disabled = finished;
     $("step").disabled = clock.state !== "paused";
     const speed = clock.pace_s === 0 ? Infinity : this.#baseS / clock.pace_s;
-    this.#press(SPEEDS.find(({ value }) => value === speed || Math.abs(value - speed) < 0.01)?.value);
+    this.#press(
+      SPEEDS.find(({ value }) => value === speed || Math.abs(value - speed) < 0.01)?.value,
+    );
   }
 
   async #try(act) {

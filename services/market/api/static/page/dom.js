@@ -52,7 +52,8 @@ export function choice(root, options, chosen, choose) {
     return { value, button };
   });
   const press = (value) => {
-    for (const each of buttons) each.button.setAttribute("aria-pressed", String(each.value === value));
+    for (const each of buttons)
+      each.button.setAttribute("aria-pressed", String(each.value === value));
   };
   press(chosen);
   return press;

@@ -20,12 +20,22 @@ export function showEvents(history) {
 
 function row(event, now) {
   const left = event.last - now;
-  const when = event.first > now ? `from tick ${number(event.first)}` : left > 0 ? `${number(left)} tick${left > 1 ? "s" : ""} left` : "its last tick";
+  const when =
+    event.first > now
+      ? `from tick ${number(event.first)}`
+      : left > 0
+        ? `${number(left)} tick${left > 1 ? "s" : ""} left`
+        : "its last tick";
   return make(
     "li",
     event.coefficient > 0 ? "raise" : "lower",
     make("span", { className: "sign", "aria-hidden": "true" }, arrow(event.coefficient)),
-    make("span", "name", words(event.name), event.source === "api" ? make("small", "quiet", " by hand") : null),
+    make(
+      "span",
+      "name",
+      words(event.name),
+      event.source === "api" ? make("small", "quiet", " by hand") : null,
+    ),
     make("span", "figure", signed(event.coefficient, 4)),
     make("span", "left quiet", when),
   );

@@ -87,7 +87,8 @@ export class Feed {
       if (last) this.#since = performance.now() - Math.max(0, Date.now() - Date.parse(last.at));
     }
     const events = await ask("/events?limit=200");
-    for (const event of [...events.past, ...events.alive, ...events.coming]) this.history.addEvent(event);
+    for (const event of [...events.past, ...events.alive, ...events.coming])
+      this.history.addEvent(event);
     this.changed();
   }
 
@@ -131,8 +132,9 @@ export class Feed {
     const newest = this.history.newest;
     try {
       const run = await ask("/run");
-      const dead = run.run !== this.run.run || (run.tick > newest && this.history.newest === newest);
-      if (dead) this.#lost(source);
+      const dead =
+        run.run !== this.run.run || (run.tick > newest && this.history.newest === newest);
+      if (dead && source) this.#lost(source);
       else this.why = reason(await readiness());
     } catch (error) {
       if (source) this.#lost(source);
@@ -146,6 +148,7 @@ function reason(ready) {
   if (ready === null) return "";
   const missing = Object.entries(ready.checks ?? {}).filter(([, there]) => !there);
   const said = ready.waiting_for?.length ? `waits for ${ready.waiting_for.join(", ")}` : "";
-  if (missing.length) return `The market answers, but not its ${missing.map(([name]) => name).join(", ")}.`;
+  if (missing.length)
+    return `The market answers, but not its ${missing.map(([name]) => name).join(", ")}.`;
   return said ? `The market ${said}.` : "The market answers; the tick has not moved.";
 }

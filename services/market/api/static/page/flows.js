@@ -18,9 +18,16 @@ export function showFlows(flows, open) {
   say($("flows-span"), links.length ? `the strongest ${links.length}, ${span}` : span);
   say($("split-span"), span);
   $("flows").replaceChildren(links.length ? ribbons(links, open) : nobody());
-  const rows = links.map((link) => [`home ${link.giver}`, `home ${link.taker}`, number(link.kwh, 3), number(link.ticks)]);
+  const rows = links.map((link) => [
+    `home ${link.giver}`,
+    `home ${link.taker}`,
+    number(link.kwh, 3),
+    number(link.ticks),
+  ]);
   const heads = ["giver", "taker", "kWh", "ticks with a gift"];
-  $("flows-table").querySelector(".scroll").replaceChildren(table(`Gifts of ${span}`, heads, rows));
+  $("flows-table")
+    .querySelector(".scroll")
+    .replaceChildren(table(`Gifts of ${span}`, heads, rows));
   showSplit(split);
 }
 
@@ -57,11 +64,19 @@ function ribbons(links, open) {
     const half = (left + right) / 2;
     const path = `M${left} ${y0.toFixed(1)}C${half} ${y0.toFixed(1)} ${half} ${y1.toFixed(1)} ${right} ${y1.toFixed(1)}`;
     const title = `home ${link.giver} gave home ${link.taker} ${number(link.kwh, 3)} kWh in ${number(link.ticks)} ticks`;
-    return draw("path", { d: path, class: "ribbon", "stroke-width": Math.max(1, thick).toFixed(1) }, draw("title", {}, title));
+    return draw(
+      "path",
+      { d: path, class: "ribbon", "stroke-width": Math.max(1, thick).toFixed(1) },
+      draw("title", {}, title),
+    );
   });
   return draw(
     "svg",
-    { viewBox: `0 0 ${WIDE} ${height}`, role: "img", "aria-label": "Strongest gifts between homes; the table below has the numbers" },
+    {
+      viewBox: `0 0 ${WIDE} ${height}`,
+      role: "img",
+      "aria-label": "Strongest gifts between homes; the table below has the numbers",
+    },
     ...shapes,
     ...names(givers.places, { x: LABEL, at: LABEL - 6, anchor: "end", open }),
     ...names(takers.places, { x: right, at: WIDE - LABEL + 6, anchor: "start", open }),
@@ -72,8 +87,19 @@ function names(places, { x, at, anchor, open }) {
   return [...places].flatMap(([home, place]) => {
     const middle = place.top + place.height / 2;
     const height = Math.max(2, place.height).toFixed(1);
-    const bar = draw("rect", { x, y: place.top.toFixed(1), width: NODE, height, rx: 2, class: "node" });
-    const label = draw("text", { x: at, y: middle.toFixed(1), dy: "0.35em", "text-anchor": anchor }, `home ${home}`);
+    const bar = draw("rect", {
+      x,
+      y: place.top.toFixed(1),
+      width: NODE,
+      height,
+      rx: 2,
+      class: "node",
+    });
+    const label = draw(
+      "text",
+      { x: at, y: middle.toFixed(1), dy: "0.35em", "text-anchor": anchor },
+      `home ${home}`,
+    );
     label.addEventListener("click", () => open(home));
     return [bar, label];
   });
@@ -82,8 +108,22 @@ function names(places, { x, at, anchor, open }) {
 // ------------------------------------------------------------------------------------------ split
 
 const SIDES = [
-  ["Surplus", [["gift", "given_kwh", "given"], ["sale", "sold_kwh", "sold"], ["spilled", "spilled_kwh", "spilled"]]],
-  ["Need", [["gift", "given_kwh", "received as a gift"], ["purchase", "bought_kwh", "bought"], ["unserved", "unserved_kwh", "unserved"]]],
+  [
+    "Surplus",
+    [
+      ["gift", "given_kwh", "given"],
+      ["sale", "sold_kwh", "sold"],
+      ["spilled", "spilled_kwh", "spilled"],
+    ],
+  ],
+  [
+    "Need",
+    [
+      ["gift", "given_kwh", "received as a gift"],
+      ["purchase", "bought_kwh", "bought"],
+      ["unserved", "unserved_kwh", "unserved"],
+    ],
+  ],
 ];
 
 function showSplit(split) {
@@ -101,11 +141,22 @@ function side(title, parts, split) {
     return make(
       "tr",
       {},
-      make("th", { scope: "row" }, make("i", { className: `key ${kind}`, "aria-hidden": "true" }), text),
+      make(
+        "th",
+        { scope: "row" },
+        make("i", { className: `key ${kind}`, "aria-hidden": "true" }),
+        text,
+      ),
       make("td", "figure", `${number(split[name], 2)} kWh`),
       make("td", "figure", `${number(share, 0)} %`),
     );
   });
   const heading = make("h3", {}, `${title} `, make("span", "unit", `${number(all, 2)} kWh`));
-  return make("div", "side-of", heading, bar, make("table", {}, make("caption", "visually-hidden", title), make("tbody", {}, ...rows)));
+  return make(
+    "div",
+    "side-of",
+    heading,
+    bar,
+    make("table", {}, make("caption", "visually-hidden", title), make("tbody", {}, ...rows)),
+  );
 }

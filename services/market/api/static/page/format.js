@@ -30,7 +30,9 @@ export const arrow = (value) => (value > 0 ? "▲" : value < 0 ? "▼" : "■");
 
 /** A rate or a time: as many decimals as its size deserves. */
 export const brief = (value) =>
-  value === null || value === undefined ? NOTHING : number(value, value >= 100 ? 0 : value >= 1 ? 1 : 2);
+  value === null || value === undefined
+    ? NOTHING
+    : number(value, value >= 100 ? 0 : value >= 1 ? 1 : 2);
 
 export const words = (name) => name.replaceAll("_", " ");
 

@@ -10,7 +10,14 @@ export function showStatus(feed) {
   $("status").dataset.state = word;
   say($("status-word"), word);
   say($("status-age"), WITH_AGE.has(word) ? duration(silentS) : "");
-  say($("status-why"), word === "WAITING" && !feed.why ? "No tick is open yet: waiting for homes." : word === "LIVE" ? "" : feed.why);
+  say(
+    $("status-why"),
+    word === "WAITING" && !feed.why
+      ? "No tick is open yet: waiting for homes."
+      : word === "LIVE"
+        ? ""
+        : feed.why,
+  );
 }
 
 /** The tick whose price is valid: the one that is open, else the newest that was settled. */
@@ -28,7 +35,10 @@ export function showHead(history, clock) {
   const change = before === undefined ? null : price - before;
   const row = history.at(history.newest);
   say($("price"), number(price, 4));
-  say($("change"), change === null ? "" : `${arrow(Math.round(change * 1e6))} ${signed(change, 4)}`);
+  say(
+    $("change"),
+    change === null ? "" : `${arrow(Math.round(change * 1e6))} ${signed(change, 4)}`,
+  );
   $("change").dataset.way = change > 0 ? "up" : change < 0 ? "down" : "level";
   const next = history.next?.tick > tick ? history.next.price : undefined;
   say($("next"), next === undefined ? "" : `then ${number(next, 4)}`);
@@ -50,7 +60,9 @@ function rosterChange(change, row) {
   const absent = row.absent ? `${number(row.absent)} absent` : "";
   if (!change || row.tick - change.tick > SHOWN_FOR_TICKS) return absent;
   const by = change.before ? change.homes - change.before : 0;
-  return [by ? `${signed(by, 0)} at tick ${number(change.tick)}` : "", absent].filter(Boolean).join(", ");
+  return [by ? `${signed(by, 0)} at tick ${number(change.tick)}` : "", absent]
+    .filter(Boolean)
+    .join(", ");
 }
 
 function showClock(clock) {

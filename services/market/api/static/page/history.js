@@ -29,7 +29,9 @@ export class History {
 
   /** The price of a tick, of the coming one too; undefined for one that is not known. */
   priceOf(tick) {
-    return this.at(tick)?.price_eur_per_kwh ?? (this.next?.tick === tick ? this.next.price : undefined);
+    return (
+      this.at(tick)?.price_eur_per_kwh ?? (this.next?.tick === tick ? this.next.price : undefined)
+    );
   }
 
   /** Begins anew with rows of `/prices`. */
@@ -57,7 +59,13 @@ export class History {
   /** Takes in an external event, of `/stream` or of `/events`; one that is there already stays one. */
   addEvent({ name, coefficient_eur_per_kwh: coefficient, start_tick: first, ttl_ticks, source }) {
     const last = first + ttl_ticks - 1;
-    this.events.set(`${first} ${name} ${source} ${coefficient} ${last}`, { name, coefficient, first, last, source });
+    this.events.set(`${first} ${name} ${source} ${coefficient} ${last}`, {
+      name,
+      coefficient,
+      first,
+      last,
+      source,
+    });
   }
 
   /** The events that live in a tick, those that began first in front. */

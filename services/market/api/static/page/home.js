@@ -11,7 +11,16 @@ const RECEIPTS = 100;
 const MOST_PAGES = 20; // in a large market a page is short
 
 const FLOWS = ["given", "received", "sold", "bought", "spilled", "unserved"];
-const HEADS = ["tick", "produced", "consumed", ...FLOWS, "stock", "charge EUR", "gave to", "received from"];
+const HEADS = [
+  "tick",
+  "produced",
+  "consumed",
+  ...FLOWS,
+  "stock",
+  "charge EUR",
+  "gave to",
+  "received from",
+];
 
 async function receiptsOf(home) {
   const found = [];
@@ -49,7 +58,9 @@ function head(id) {
 }
 
 function about(home) {
-  const stock = home.capacity_kwh ? `${number(home.stock_kwh, 2)} of ${number(home.capacity_kwh, 1)} kWh` : `${number(home.stock_kwh, 2)} kWh`;
+  const stock = home.capacity_kwh
+    ? `${number(home.stock_kwh, 2)} of ${number(home.capacity_kwh, 1)} kWh`
+    : `${number(home.stock_kwh, 2)} kWh`;
   const facts = [
     ["status", home.status],
     ["with a surplus", words(home.surplus_policy ?? NOTHING)],
@@ -57,7 +68,11 @@ function about(home) {
     ["stock", stock],
     ["bill", `${signed(home.bill_eur, 2)} EUR`],
   ];
-  return make("dl", "facts small", ...facts.map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, text))));
+  return make(
+    "dl",
+    "facts small",
+    ...facts.map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, text))),
+  );
 }
 
 function history(receipts) {
@@ -73,15 +88,25 @@ function history(receipts) {
     make("h3", {}, "Stock ", make("span", "unit", "kWh")),
     make("div", { className: "chart", role: "img", "aria-label": label }),
     make("h3", {}, "Receipts ", make("span", "unit", "kWh")),
-    make("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Receipts" }, table(`The newest ${rows.length} receipts`, HEADS, rows)),
+    make(
+      "div",
+      { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Receipts" },
+      table(`The newest ${rows.length} receipts`, HEADS, rows),
+    ),
   ];
 }
 
-const partners = (list) => list.map(({ home, kwh }) => `${home} (${number(kwh, 2)})`).join(", ") || NOTHING;
+const partners = (list) =>
+  list.map(({ home, kwh }) => `${home} (${number(kwh, 2)})`).join(", ") || NOTHING;
 
 function drawStock(place, receipts) {
   const shown = [...receipts].reverse();
-  const axis = { stroke: colours.quiet, grid: { stroke: colours.grid, width: 1 }, ticks: { show: false }, font: FONT };
+  const axis = {
+    stroke: colours.quiet,
+    grid: { stroke: colours.grid, width: 1 },
+    ticks: { show: false },
+    font: FONT,
+  };
   const options = {
     width: place.clientWidth || 600,
     height: 130,
@@ -89,8 +114,18 @@ function drawStock(place, receipts) {
     legend: { show: false },
     cursor: { show: false },
     scales: { x: { time: false }, y: { range: (_, low, high) => [0, (high || 1) * 1.1] } },
-    axes: [{ ...axis, size: 26, incrs: [1, 2, 5, 10, 20, 50] }, { ...axis, size: 44 }],
-    series: [{}, { stroke: colours.price, fill: colours["price-fill"], width: 2, points: { show: false } }],
+    axes: [
+      { ...axis, size: 26, incrs: [1, 2, 5, 10, 20, 50] },
+      { ...axis, size: 44 },
+    ],
+    series: [
+      {},
+      { stroke: colours.price, fill: colours["price-fill"], width: 2, points: { show: false } },
+    ],
   };
-  new uPlot(options, [shown.map((receipt) => receipt.tick), shown.map((receipt) => receipt.stock_kwh)], place);
+  new uPlot(
+    options,
+    [shown.map((receipt) => receipt.tick), shown.map((receipt) => receipt.stock_kwh)],
+    place,
+  );
 }

@@ -74,9 +74,18 @@ export class Homes {
 
   #makeHead() {
     const cells = COLUMNS.map(({ name, unit }, index) => {
-      const button = make("button", { type: "button" }, name, unit ? make("span", "unit", ` ${unit}`) : null);
+      const button = make(
+        "button",
+        { type: "button" },
+        name,
+        unit ? make("span", "unit", ` ${unit}`) : null,
+      );
       button.addEventListener("click", () => this.#sortBy(index));
-      return make("div", { role: "columnheader", className: index > 2 ? "figure" : "", "aria-colindex": index + 1 }, button);
+      return make(
+        "div",
+        { role: "columnheader", className: index > 2 ? "figure" : "", "aria-colindex": index + 1 },
+        button,
+      );
     });
     return make("div", { className: "grid-row head", role: "row", "aria-rowindex": 1 }, ...cells);
   }
@@ -95,7 +104,9 @@ export class Homes {
     const { value } = COLUMNS[column];
     const filter = $("homes-search").value;
     const sign = down ? -1 : 1;
-    const keyed = this.#all.filter((home) => passes(home, filter)).map((home) => [value(home), home]);
+    const keyed = this.#all
+      .filter((home) => passes(home, filter))
+      .map((home) => [value(home), home]);
     keyed.sort(([a, one], [b, other]) => (a < b ? -sign : a > b ? sign : one.id - other.id));
     this.#rows = keyed.map(([, home]) => home);
     this.#current = Math.min(this.#current, Math.max(0, this.#rows.length - 1));
@@ -112,10 +123,16 @@ export class Homes {
   #count(filter) {
     const [shown, total] = [this.#rows.length, this.#total];
     const listed = this.#all.length < total ? `the first ${number(this.#all.length)} of ` : "";
-    say($("homes-count"), filter ? `${number(shown)} of ${listed}${number(total)}` : `${listed}${number(total)}`);
+    say(
+      $("homes-count"),
+      filter ? `${number(shown)} of ${listed}${number(total)}` : `${listed}${number(total)}`,
+    );
     $("homes").hidden = this.#all.length === 0;
     $("homes-empty").hidden = shown > 0;
-    say($("homes-empty"), this.#all.length ? "No home passes this filter." : "No home holds a place.");
+    say(
+      $("homes-empty"),
+      this.#all.length ? "No home passes this filter." : "No home holds a place.",
+    );
   }
 
   /** Makes the rows in sight, and lets go of the others. */
@@ -156,7 +173,8 @@ export class Homes {
   #make(index) {
     const row = make("div", { className: "grid-row", role: "row", "aria-rowindex": index + 2 });
     row.style.transform = `translateY(${index * ROW_PX}px)`;
-    const cell = (className, ...children) => make("div", { className, role: "gridcell" }, ...children);
+    const cell = (className, ...children) =>
+      make("div", { className, role: "gridcell" }, ...children);
     const bar = make("span", { className: "stock", "aria-hidden": "true" }, make("i"));
     row.append(
       cell("", make("button", { type: "button", tabIndex: -1 })),
@@ -190,7 +208,8 @@ export class Homes {
     const top = this.#current * ROW_PX;
     const { scrollTop, clientHeight } = this.#scroll;
     if (top < scrollTop) this.#scroll.scrollTop = top;
-    else if (top + ROW_PX > scrollTop + clientHeight) this.#scroll.scrollTop = top + ROW_PX - clientHeight;
+    else if (top + ROW_PX > scrollTop + clientHeight)
+      this.#scroll.scrollTop = top + ROW_PX - clientHeight;
     this.#draw();
     this.#made.get(this.#current)?.firstChild.firstChild.focus({ preventScroll: true });
   }

@@ -27,7 +27,11 @@ const feed = new Feed(history, changed);
 const waterfall = new Waterfall(history);
 const controls = new Controls(feed);
 const homes = new Homes(openHome);
-const places = { price: $("price-chart"), temperature: $("temperature-chart"), trade: $("trade-chart") };
+const places = {
+  price: $("price-chart"),
+  temperature: $("temperature-chart"),
+  trade: $("trade-chart"),
+};
 const charts = new Charts(places, (tick) => point(tick));
 
 let span = SPANS[NARROW ? 0 : 1];
@@ -54,7 +58,14 @@ function show() {
   showHead(history, feed.clock);
   showEvents(history);
   controls.show(feed.clock);
-  const drawn = [feed.run?.run, history.newest, history.next?.price, history.events.size, span, forecast.length].join();
+  const drawn = [
+    feed.run?.run,
+    history.newest,
+    history.next?.price,
+    history.events.size,
+    span,
+    forecast.length,
+  ].join();
   if (drawn !== drawnTick) {
     drawnTick = drawn;
     $("charts").dataset.empty = history.newest === 0;
@@ -62,7 +73,8 @@ function show() {
     showTable(history, span);
   }
   showPointed();
-  if (feed.run) say($("run"), `run ${feed.run.run}, seed ${feed.run.seed}, ${feed.run.price_model} price`);
+  if (feed.run)
+    say($("run"), `run ${feed.run.run}, seed ${feed.run.seed}, ${feed.run.price_model} price`);
 }
 
 function point(tick) {
@@ -83,7 +95,9 @@ const tick = () => history.newest;
 
 function inSight(element) {
   let seen = false;
-  new IntersectionObserver(([entry]) => (seen = entry.isIntersecting), { rootMargin: "200px" }).observe(element);
+  new IntersectionObserver(([entry]) => (seen = entry.isIntersecting), {
+    rootMargin: "200px",
+  }).observe(element);
   return () => seen;
 }
 
@@ -104,7 +118,13 @@ follow({
   read: () => ask(`/flows?ticks=${FLOW_TICKS}&limit=${LINKS}`),
   show: (flows) => showFlows(flows, openHome),
 });
-follow({ tick, everyMs: 1000, wanted: inSight($("homes-title")), read: readHomes, show: (all) => homes.show(all) });
+follow({
+  tick,
+  everyMs: 1000,
+  wanted: inSight($("homes-title")),
+  read: readHomes,
+  show: (all) => homes.show(all),
+});
 
 // ------------------------------------------------------------------------------------------ choices
 

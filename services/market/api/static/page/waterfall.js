@@ -23,7 +23,11 @@ const exact = (eurPerKwh) => Math.round(eurPerKwh * IN_NEUR);
 /** The steps of a waterfall, { name, from, to } in nEUR/Wh; the last one ends at the price. */
 export function steps(terms) {
   let sum = 0;
-  return terms.map(({ name, eur_per_kwh: value }) => ({ name, from: sum, to: (sum += exact(value)) }));
+  return terms.map(({ name, eur_per_kwh: value }) => ({
+    name,
+    from: sum,
+    to: (sum += exact(value)),
+  }));
 }
 
 export class Waterfall {
@@ -62,7 +66,9 @@ export class Waterfall {
     const low = Math.min(0, ...all.map((step) => step.to));
     const high = Math.max(0, ...all.map((step) => step.to)) || 1;
     const share = (value) => (100 * (value - low)) / (high - low);
-    const rows = all.map((step) => row(step.name, signed((step.to - step.from) / IN_NEUR, 6), step, share));
+    const rows = all.map((step) =>
+      row(step.name, signed((step.to - step.from) / IN_NEUR, 6), step, share),
+    );
     const total = row("price", number(price / IN_NEUR, 6), { from: 0, to: price }, share, true);
     const root = $("waterfall");
     root.replaceChildren(make("tbody", {}, ...rows, total));
@@ -70,13 +76,19 @@ export class Waterfall {
     say($("why-tick"), `The price of tick ${number(tick)}, in EUR/kWh`);
     const known = this.history.priceOf(tick);
     const right = known === undefined || exact(known) === price;
-    say($("why-sum"), right ? "The terms add up to the price exactly." : "The terms do NOT add up to the price.");
+    say(
+      $("why-sum"),
+      right ? "The terms add up to the price exactly." : "The terms do NOT add up to the price.",
+    );
     $("why-sum").classList.toggle("wrong", !right);
   }
 }
 
 function row(name, text, { from, to }, share, total = false) {
-  const bar = make("div", `bar ${total ? "total" : to > from ? "raise" : to < from ? "lower" : "nought"}`);
+  const bar = make(
+    "div",
+    `bar ${total ? "total" : to > from ? "raise" : to < from ? "lower" : "nought"}`,
+  );
   bar.style.left = `${share(Math.min(from, to))}%`;
   bar.style.width = `${Math.abs(share(to) - share(from))}%`;
   return make(
