@@ -39,7 +39,7 @@ def api() -> Iterator[LiveApi]:
         ("/prices/0", "tick", "'0'", "an integer from 1 to"),
         ("/prices/newest", "tick", "'newest'", "an integer from 1 to"),
         ("/price?tick=3", "tick", "'3'", "none"),
-        ("/homes?limit=1001", "limit", "'1001'", "an integer from 1 to 1000"),
+        ("/homes?limit=10001", "limit", "'10001'", "an integer from 1 to 10000"),
         ("/homes?policy=selfish", "policy", "'selfish'", "one of give_only, sell_only"),
         ("/homes?sort=name", "sort", "'name'", "one of id, -id, stock"),
         ("/homes?cursor=1", "cursor", "'1'", "text that matches"),

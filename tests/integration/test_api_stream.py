@@ -266,7 +266,10 @@ def test_the_server_stops_at_once_though_readers_are_connected(api: LiveApi) -> 
     readers = [threading.Thread(target=read) for _ in range(5)]
     for reader in readers:
         reader.start()
-    time.sleep(0.5)
+    begun = time.monotonic()
+    while sum(reader.greeted for reader in api.app.state.feed._readers.values()) < 5:
+        assert time.monotonic() < begun + 30
+        time.sleep(0.01)
     begun = time.monotonic()
     api.server.stop()
     for reader in readers:

@@ -33,6 +33,7 @@ PIECE_BYTES: Final = 64 * 1024
 
 _LOOK_S: Final = 0.02
 _KEPT: Final = 1_000
+_BLOCKS: Final = 4
 _BLOCK_TICKS: Final = 500
 _BLOCK_HOME_TICKS: Final = 500_000
 _CLOCK_AGAIN_S: Final = 1.0
@@ -88,7 +89,7 @@ class Feed:
         self._readers: dict[int, Reader] = {}
         self._recent: deque[bytes] = deque(maxlen=_KEPT)
         self._newest, self._newest_homes = 0, (0, 0)
-        self._block = _Block(0, 0, ())
+        self._blocks: deque[_Block] = deque(maxlen=_BLOCKS)
         self._reading = asyncio.Lock()
         self._joined: dict[int, tuple[bytes, int]] = {}
         self._clock, self._clock_at = b"", 0.0
@@ -138,24 +139,32 @@ class Feed:
         if not self._readers:
             self._recent.clear()
         elif view.last and tick == self._newest + 1:
-            (row,) = await run_in_threadpool(self._context.history.prices, tick, tick + 1, 1)
-            line = Headline(row, view.last.terms, bytes.fromhex(view.head_hash))
-            self._recent.extend(await self._in_bytes([line]))
+            rows = await run_in_threadpool(self._context.history.prices, tick, tick + 1, 1)
+            head_hash = bytes.fromhex(view.head_hash)
+            lines = [Headline(row, view.last.terms, head_hash) for row in rows]
+            self._keep(await self._in_bytes(lines), ticks=1)
         else:
             await self._take_in_several(tick)
         self._newest = tick
 
     async def _take_in_several(self, tick: int) -> None:
         # Of a market that runs faster than anyone reads, the oldest are left to the ledger.
-        following = max(self._newest + 1, tick - _KEPT + 1)
-        if following > self._newest + 1:
-            self._recent.clear()
+        following = first = max(self._newest + 1, tick - _KEPT + 1)
         frames: list[bytes] = []
         while following <= tick:
             block = await self._read(following, tick + 1)
             frames += block.frames
             following = block.first + len(block.frames)
-        self._recent.extend(frames)
+        if first > self._newest + 1:
+            self._recent.clear()
+        self._keep(frames, ticks=tick + 1 - first)
+
+    def _keep(self, frames: Sequence[bytes], *, ticks: int) -> None:
+        """Adds the news of the newest ticks; a reader's place is counted back from the last."""
+        if len(frames) == ticks:
+            self._recent.extend(frames)
+        else:
+            self._recent.clear()
 
     def _clock_is_old(self, view: View, now: float) -> bool:
         """It says something else than the last one, or ticks have gone on for a second."""
@@ -252,9 +261,11 @@ class Feed:
         """The news from ``tick`` on out of the ledger, one reading at a time: those who come back
         together after a restart have most of it in common."""
         async with self._reading:
-            if not self._block.covers(tick):
-                self._block = await self._read(tick, self._newest + 1)
-            return self._block
+            for block in self._blocks:
+                if block.covers(tick):
+                    return block
+            self._blocks.append(await self._read(tick, self._newest + 1))
+            return self._blocks[-1]
 
     async def _read(self, from_tick: int, to_tick: int) -> _Block:
         found = await run_in_threadpool(
