@@ -214,6 +214,7 @@ def _receipts(fleet: str) -> Receipts:
         present=[1],
         gift_giver=[12],
         gift_taker=[13],
+        opened=None,
         **columns,
     )
 

@@ -14,7 +14,15 @@ import msgspec
 
 from energymarket.columns import is_long
 from energymarket.errors import MessageRefused
-from energymarket.messages import MESSAGE_TYPES, AnyMessage, Message
+from energymarket.messages import (
+    MESSAGE_TYPES,
+    AnyMessage,
+    Bulletin,
+    Message,
+    OpenedTick,
+    Receipts,
+    TickOpened,
+)
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 """Checked before anything is parsed; also RabbitMQ 4's own default limit."""
@@ -50,20 +58,32 @@ def _column_groups(message_type: type[Message]) -> tuple[tuple[str, ...], ...]:
     return tuple(group for group in (homes, gifts) if group)
 
 
+_OPENED_COLONS: Final = len(OpenedTick.__struct_fields__)
 _GROUPS = {message_type: _column_groups(message_type) for message_type in MESSAGE_TYPES}
 _MADE_OF_COLUMNS = {message_type for message_type, groups in _GROUPS.items() if groups}
 
 
 def _plain(message_type: type[Message]) -> tuple[bytes, int]:
-    """How our own encoder begins a body of this type, and how many colons that body has when it
-    holds no nested object: one per field and one for the type. Such a body cannot give a field
-    twice. Where a field may be left out, a second copy of another could stand in for it: no number
-    of colons is right then, and every body is looked through."""
+    """How our own encoder begins a body of this type, and how many colons that body has outside of
+    nested objects: one per field and one for the type. A body with as many, and those of what is
+    nested in it (``_colons_within``), cannot give a field twice. Where a field may be left out, a
+    second copy of another could stand in for it: no number of colons is right then, and every body
+    is looked through."""
     beginning = f'{{"type":"{message_type.__name__}","version":1,'.encode()
     fields = msgspec.structs.fields(message_type)
     if any(not field.required and field.name != "version" for field in fields):
         return beginning, -1
     return beginning, len(fields) + 1
+
+
+def _colons_within(message: AnyMessage) -> int:
+    """How many colons the objects have that are nested in a message; each has all its fields."""
+    match message:
+        case TickOpened(events=events) | Bulletin(events=events):
+            return 3 * len(events)
+        case Receipts(opened=OpenedTick()):
+            return _OPENED_COLONS
+    return 0
 
 
 _PLAIN = {message_type: _plain(message_type) for message_type in MESSAGE_TYPES}
@@ -91,7 +111,8 @@ def decode(body: bytes) -> AnyMessage:
         message = _decoder.decode(body)
         kind = type(message)
         beginning, colons = _PLAIN[kind]
-        if not (body.startswith(beginning) and body.count(b":") == colons):
+        colons_expected = colons + _colons_within(message)
+        if not (body.startswith(beginning) and body.count(b":") == colons_expected):
             _refuse_repeated_names(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MessageRefused("malformed", f"not a message of this system: {error}") from error
@@ -108,13 +129,15 @@ def _with_long_columns(body: bytes) -> AnyMessage | None:
     for kind, (beginning, colons) in _PLAIN.items():
         if not body.startswith(beginning):
             continue
-        if kind not in _MADE_OF_COLUMNS or body.count(b":") != colons:
+        nested = body.count(b":") - colons
+        if kind not in _MADE_OF_COLUMNS or nested not in (0, _OPENED_COLONS):
             return None
         from energymarket import codec_arrays  # noqa: PLC0415 - see columns
 
         message = codec_arrays.decode(body, kind)
-        whole = message is not None and _uneven(message) is None
-        return message if whole else None
+        if message is None or _uneven(message) or nested != _colons_within(message):
+            return None
+        return message
     return None
 
 

@@ -71,6 +71,16 @@ class LiveEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     remaining_ticks: Annotated[int, Meta(ge=1, le=100_000)]
 
 
+class OpenedTick(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of a ``TickOpened``, what a home acts on."""
+
+    epoch: Count
+    seed: Seed
+    tick: Tick
+    price_neur_per_wh: PriceNeurPerWh
+    temperature_mdeg: TemperatureMdeg
+
+
 # ------------------------------------------------------------------ from the market, to everyone
 
 
@@ -200,7 +210,8 @@ class Receipts(Message, frozen=True, kw_only=True):
     ``present[i]`` is 1 when the home traded, 0 when it was recorded absent. ``net_wh`` is the
     signed amount: given or sold below zero, received or bought above. ``charged_neur`` is what the
     home pays (below zero: earns), ``balance_neur`` its money after that. ``late`` marks the answer
-    to an order that came after its tick was settled without it.
+    to an order that came after its tick was settled without it. ``opened`` is the tick that opened
+    in the same moment, if one did; of a fleet's several messages the last one has it.
     """
 
     run: Key
@@ -223,6 +234,7 @@ class Receipts(Message, frozen=True, kw_only=True):
     gift_giver: Annotated[Sequence[HomeId], Meta(max_length=2_000_000)]
     gift_taker: Annotated[Sequence[HomeId], Meta(max_length=2_000_000)]
     gift_wh: Annotated[Sequence[OutcomeWh], Meta(max_length=2_000_000)]
+    opened: OpenedTick | None
 
 
 class Refused(Message, frozen=True, kw_only=True):

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 TICKS: Final = "energymarket.ticks"
+OPENINGS: Final = "energymarket.openings"
 OFFERS: Final = "energymarket.offers"
 REQUESTS: Final = "energymarket.requests"
 MEMBERSHIP: Final = "energymarket.membership"
 RECEIPTS: Final = "energymarket.receipts"
 EXTERNAL: Final = "energymarket.external"
 DEAD: Final = "energymarket.dead"
+
+TO_ALL: Final = (TICKS, OPENINGS)
+"""Where a message to everyone goes: homes do not listen to the ticks, only to the openings."""
 
 ORDERS_QUEUE: Final = "market.orders"
 EXTERNAL_QUEUE: Final = "market.external"
@@ -103,6 +107,7 @@ def market_topology(max_orders_in_flight: int, *, consumer_priority: int = 0) ->
     return Topology(
         exchanges=(
             Exchange(TICKS, "fanout"),
+            Exchange(OPENINGS, "fanout"),
             Exchange(OFFERS, "topic"),
             Exchange(REQUESTS, "topic"),
             Exchange(MEMBERSHIP, "direct"),
@@ -149,7 +154,7 @@ def own_queue(name: str) -> Queue:
 
 
 def fleet_queue(fleet: str) -> str:
-    """Name of a fleet's own queue: its receipts and the ticks, in the order they were sent."""
+    """Name of a fleet's own queue: its receipts and openings, in the order they were sent."""
     return f"fleet.{fleet}"
 
 
@@ -159,12 +164,12 @@ def order_key(fleet: str) -> str:
 
 
 def fleet_topology(fleet: str) -> Topology:
-    """A home process: one exclusive queue for its receipts and the ticks."""
+    """A home process: one exclusive queue for its receipts, and the openings without receipts."""
     queue = fleet_queue(fleet)
     return Topology(
-        expected_exchanges=(TICKS, OFFERS, REQUESTS, MEMBERSHIP, RECEIPTS),
+        expected_exchanges=(OPENINGS, OFFERS, REQUESTS, MEMBERSHIP, RECEIPTS),
         queues=(own_queue(queue),),
-        bindings=(Binding(RECEIPTS, queue, fleet), Binding(TICKS, queue)),
+        bindings=(Binding(RECEIPTS, queue, fleet), Binding(OPENINGS, queue)),
         consumes=(queue,),
     )
 

@@ -14,16 +14,12 @@ from energymarket.bus.counters import BusCounters
 from energymarket.clock import Clock
 from energymarket.codec import CONTENT_TYPE
 
-_PERSISTENT: Final = 2
-_TRANSIENT: Final = 1
+PERSISTENT: Final = 2
+TRANSIENT: Final = 1
 
 
 class Channel(Protocol):
     """What is asked of the driver's channel."""
-
-    def basic_publish(
-        self, exchange: str, routing_key: str, body: bytes, properties: Any, mandatory: bool
-    ) -> None: ...
 
     def basic_ack(self, delivery_tag: int, multiple: bool) -> None: ...
 
@@ -38,7 +34,7 @@ class Session:
         channel: Channel,
         generation: int,
         counters: BusCounters,
-        properties: Callable[[Outgoing], Any],
+        publish: Callable[[Outgoing], None],
         *,
         confirms: bool = True,
     ) -> None:
@@ -46,7 +42,7 @@ class Session:
         self.unacknowledged = Unacknowledged()
         self._channel = channel
         self._counters = counters
-        self._properties = properties
+        self._publish = publish
         self._confirms = Confirms()
         self._confirmed_by_broker = confirms
         self._complete: list[Batch] = []
@@ -59,13 +55,7 @@ class Session:
         for message in batch.messages:
             if self._confirmed_by_broker:
                 self._confirms.expect(batch)
-            self._channel.basic_publish(
-                message.exchange,
-                message.routing_key,
-                message.body,
-                self._properties(message),
-                message.mandatory,
-            )
+            self._publish(message)
         if not self._confirmed_by_broker:
             self._counters.confirmed += len(batch.messages)
             self._complete.append(batch)
@@ -98,33 +88,28 @@ class Session:
         self._counters.lost += len(self._confirms)
 
 
-class Stamp:
-    """The properties of each message: who sent it, what and when, and a name of its own.
+class Names:
+    """What each message says of itself: who sent it, when, and a name of its own."""
 
-    One object per kind of message is used again and again, for ``make`` costs more than to fill in
-    what differs. It may be, because the driver has encoded it when its ``basic_publish`` returns.
-    """
-
-    def __init__(self, app_id: str, clock: Clock, make: Callable[..., Any]) -> None:
-        self._app_id = app_id
-        self._clock = clock
-        self._make = make
-        self._made: dict[tuple[str, bool], Any] = {}
+    def __init__(self, app_id: str, clock: Clock) -> None:
+        self.app_id = app_id
+        self.now = clock.now
         self._prefix = uuid.uuid4().hex
         self._count = 0
 
-    def __call__(self, message: Outgoing) -> Any:
-        """The driver's properties object for ``message``, good until the next call."""
-        properties = self._made.get((message.kind, message.persistent))
-        if properties is None:
-            properties = self._made[message.kind, message.persistent] = self._make(
-                content_type=CONTENT_TYPE,
-                delivery_mode=_PERSISTENT if message.persistent else _TRANSIENT,
-                type=message.kind,
-                app_id=self._app_id,
-            )
+    def next_name(self) -> str:
+        """A name that no message has had."""
         self._count += 1
-        properties.message_id = f"{self._prefix}-{self._count}"
-        properties.timestamp = int(self._clock.now())
-        properties.headers = message.headers
-        return properties
+        return f"{self._prefix}-{self._count}"
+
+    def properties(self, message: Outgoing) -> dict[str, Any]:
+        """AMQP's properties of a message, by name."""
+        return {
+            "content_type": CONTENT_TYPE,
+            "headers": message.headers,
+            "delivery_mode": PERSISTENT if message.persistent else TRANSIENT,
+            "message_id": self.next_name(),
+            "timestamp": int(self.now()),
+            "type": message.kind,
+            "app_id": self.app_id,
+        }

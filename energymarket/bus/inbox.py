@@ -5,11 +5,21 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from energymarket.waker import Waker
 
 ItemT = TypeVar("ItemT")
+
+
+class WakerLike(Protocol):
+    """What a ``Waker`` offers."""
+
+    def set(self) -> None:
+        """Ends the wait, or the next one; safe in a signal handler."""
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Returns when set, or after ``timeout_s`` (None: never), or now and then for no reason."""
 
 
 class Inbox(Generic[ItemT]):
@@ -19,9 +29,12 @@ class Inbox(Generic[ItemT]):
     with them on delivery by what the market sends in a tick, events by reconnects.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, own_waker: WakerLike | None = None) -> None:
+        """With ``own_waker`` the waiting owner itself is who puts and nudges, from within its
+        ``wait``, so that only ``wake`` has anybody to wake."""
         self.items: deque[ItemT] = deque()
-        self._waker = Waker()
+        self._waker = own_waker or Waker()
+        self._put_by_others = own_waker is None
         self._waiting = False
         self._nudgeable = False
         self._wake_wanted = False
@@ -29,12 +42,12 @@ class Inbox(Generic[ItemT]):
     def put(self, item: ItemT) -> None:
         """Adds an item, and wakes the owner if it waits."""
         self.items.append(item)
-        if self._waiting:
+        if self._waiting and self._put_by_others:
             self._waker.set()
 
     def nudge(self) -> None:
         """Has an owner that waits for more than items look again."""
-        if self._nudgeable:
+        if self._nudgeable and self._put_by_others:
             self._waker.set()
 
     def wake(self) -> None:
@@ -51,6 +64,8 @@ class Inbox(Generic[ItemT]):
         """Until an item is in, ``wake``, or the timeout."""
         if timeout_s != 0:
             self._wait(lambda: bool(self.items) or self._wake_wanted, timeout_s)
+        elif not self._put_by_others:
+            self._waker.wait(0)
         self._wake_wanted = False
 
     def wait_until(self, done: Callable[[], bool], timeout_s: float | None) -> bool:

@@ -11,8 +11,8 @@ pika's errors end here: a connection that cannot be had is no error to the owner
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -21,14 +21,16 @@ from pika import exceptions, spec
 from pika.adapters.select_connection import IOLoop  # type: ignore[import-untyped]
 
 from energymarket.backoff import Backoff
-from energymarket.bus.amqp_session import Session, Stamp
-from energymarket.bus.amqp_tags import Batch
+from energymarket.bus.amqp_frames import Arrived, Publisher
+from energymarket.bus.amqp_session import Names, Session
+from energymarket.bus.amqp_tags import Batch, Outgoing
 from energymarket.bus.amqp_topology import (
     MAX_PREFETCH,
     consumer_arguments,
     declare,
     declare_again,
 )
+from energymarket.bus.amqp_wire import Wire
 from energymarket.bus.broker_trouble import (
     ACCESS_REFUSED,
     INTERNAL_ERROR,
@@ -39,6 +41,7 @@ from energymarket.bus.broker_trouble import (
 )
 from energymarket.bus.counters import BusCounters
 from energymarket.bus.inbox import Inbox
+from energymarket.bus.loop_drivers import LoopDriver, OwnerDriver, ThreadDriver
 from energymarket.bus.port import Connected, Disconnected, Returned, TopologyMaker
 from energymarket.bus.pulse import Finding, Pulse
 from energymarket.bus.rabbit_options import RabbitOptions
@@ -54,7 +57,6 @@ _CODES: Final[dict[type, int]] = {
     exceptions.ProbableAccessDeniedError: NOT_ALLOWED,
 }
 _HANG_UP_S: Final = 0.4
-_MAX_WRITE_BYTES: Final = 64 * 1024
 
 
 class RabbitBus(ThreadedBus):
@@ -77,31 +79,32 @@ class RabbitBus(ThreadedBus):
         options = options or RabbitOptions()
         clock = clock or SystemClock()
         parameters = _parameters(url, name, app_id, options)
-        stamp = Stamp(app_id, clock, spec.BasicProperties)
+        names = Names(app_id, clock)
         backoff = Backoff(options.first_retry_s, options.longest_retry_s)
         retries = Retries(log, clock, without_password(url), backoff)
-        link = _Link(parameters, options, stamp, retries, log)
+        link = _Link(parameters, options, names, retries, log)
         super().__init__(link, link.inbox, link.counters, options.max_unconfirmed)
 
 
 class _Link:
-    """The I/O thread. All but ``start``, ``submit`` and ``stop`` runs in it."""
+    """The half that runs in the I/O loop; only ``start``, ``submit`` and ``stop`` do not."""
 
     def __init__(
-        self, parameters: Any, options: RabbitOptions, stamp: Stamp, retries: Retries, log: Log
+        self, parameters: Any, options: RabbitOptions, names: Names, retries: Retries, log: Log
     ) -> None:
         logging.getLogger("pika").setLevel(logging.CRITICAL)  # what it says is said here, once
-        self.inbox: Arrivals = Inbox()
+        owner = None if options.own_thread else OwnerDriver()
+        self._driver: LoopDriver = owner or ThreadDriver("rabbit-bus")
+        self.inbox: Arrivals = Inbox(owner)
         self.counters = BusCounters()
         self.generation = 0
         self._parameters = parameters
-        self._stamp = stamp
+        self._names = names
         self._log = log
         self._options = options
         self._retries = retries
         self._loop: Any = None
         self._retry_timer: Any = None
-        self._thread = threading.Thread(target=self._run, name="rabbit-bus", daemon=True)
         self._maker: TopologyMaker = Topology
         self._connection: _Connection | None = None
         self._session: Session | None = None
@@ -118,27 +121,20 @@ class _Link:
     def start(self, topology: TopologyMaker) -> None:
         self._maker = topology
         self._loop = IOLoop()
-        self._thread.start()
+        self._driver.start(self._loop, self._connect, self._stumbled)
 
     def submit(self, batch: Batch) -> None:
         self._work.append(batch)
         self._schedule()
 
     def stop(self, timeout_s: float) -> None:
-        self._loop.add_callback_threadsafe(self._shut_down)
-        self._thread.join(timeout_s)
-        if self._thread.is_alive():
+        self._driver.call(self._shut_down)
+        if not self._driver.stop(timeout_s):
             self._log.warning("the connection to the broker did not close in time")
 
-    def _run(self) -> None:
-        self._loop.add_callback_threadsafe(self._connect)
-        while not self._stopping:
-            try:
-                self._loop.start()
-            except Exception:  # noqa: BLE001 - a fault of ours; without its thread a bus is deaf
-                self._log.exception("the connection stumbled; starting it anew")
-                self._hang_up("internal error")
-        self._loop.close()
+    def _stumbled(self) -> None:
+        self._log.exception("the connection stumbled; starting it anew")
+        self._hang_up("internal error")
 
     def _connect(self) -> None:
         self._connection = connection = _Connection(
@@ -200,7 +196,7 @@ class _Link:
             self._unserved = connection.pulse.unserved
         self._end_session(reason)
         if self._stopping:
-            self._loop.stop()
+            self._driver.end()
             return
         if not isinstance(error, exceptions.ConnectionClosedByClient):
             self._retries.failed(code, reason)
@@ -215,7 +211,7 @@ class _Link:
         self._stopping = True
         self._drain()
         if self._connection is None:
-            self._loop.stop()
+            self._driver.end()
         else:
             self._hang_up("closed")
 
@@ -278,7 +274,7 @@ class _Link:
             channel,
             self.generation,
             self.counters,
-            self._stamp,
+            self._publisher(channel),
             confirms=self._options.confirms,
         )
         self._session = session
@@ -291,10 +287,11 @@ class _Link:
         arguments = consumer_arguments(topology, self.generation)
         for queue in topology.consumes:
             done = queue in done_with
-            on_message = partial(self._on_message, session, queue, done)
+            take = partial(self._take, session, queue, done)
+            channel.connection.deliveries[queue.encode()] = take
             channel.basic_consume(
                 queue,
-                on_message,
+                partial(_by_the_driver, take),
                 auto_ack=done,
                 consumer_tag=queue,
                 arguments=arguments,
@@ -318,21 +315,36 @@ class _Link:
         self._log.warning("a queue was deleted; declaring it again", queue=queue)
         self._hang_up(f"queue {queue} was deleted")
 
-    def _on_message(
-        self,
-        session: Session,
-        queue: str,
-        done: bool,
-        _channel: Any,
-        method: Any,
-        _properties: Any,
-        body: bytes,
-    ) -> None:
-        tag = method.delivery_tag
+    def _publisher(self, channel: Any) -> Callable[[Outgoing], None]:
+        """Publishes on the channel: as frames made here, or what has headers as the driver does."""
+        names, connection = self._names, channel.connection
+        frame_max = connection.params.frame_max
+        publisher = Publisher(channel.channel_number, frame_max, names)
+
+        def publish(message: Outgoing) -> None:
+            if message.headers is None and channel.is_open:
+                connection.send_frames(publisher.frames(message))
+                return
+            properties = spec.BasicProperties(**names.properties(message))
+            exchange, key = message.exchange, message.routing_key
+            channel.basic_publish(exchange, key, message.body, properties, message.mandatory)
+
+        return publish
+
+    def _take(self, session: Session, queue: str, done: bool, came: Arrived) -> None:
         if not done:
-            session.unacknowledged.add(tag)
-        exchange, key = method.exchange, method.routing_key
-        self.inbox.put((session.generation, queue, exchange, key, method.redelivered, tag, body))
+            session.unacknowledged.add(came.tag)
+        self.inbox.put(
+            (
+                session.generation,
+                queue,
+                came.exchange,
+                came.routing_key,
+                came.redelivered,
+                came.tag,
+                came.body,
+            )
+        )
 
     def _on_return(
         self, topology: Topology, _channel: Any, method: Any, properties: Any, _body: bytes
@@ -356,7 +368,7 @@ class _Link:
     def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
-            self._loop.add_callback_threadsafe(self._drain)
+            self._driver.call(self._drain)
 
     def _drain(self) -> None:
         """Sends all that was submitted, then settles what has been confirmed."""
@@ -381,45 +393,22 @@ class _Link:
         self.inbox.nudge()
 
 
-class _Connection(pika.SelectConnection):  # type: ignore[misc]  # untyped base
-    """pika's connection, which can also gather frames into few writes, and end without a word.
-
-    pika writes each frame with a ``send`` of its own, three per publication. If its private method
-    were renamed, nothing here would be called and the frames would go out as they always did.
-    """
+class _Connection(Wire, pika.SelectConnection):  # type: ignore[misc]  # untyped base
+    """pika's connection, which can also end without a word."""
 
     pulse: Pulse
-    _held: list[bytes] | None = None
-    _held_bytes = 0
-
-    def cork(self) -> None:
-        """Holds back frames until ``uncork``, or until there are enough for a write."""
-        self._held = []
-
-    def uncork(self) -> None:
-        """Writes what is held back; does nothing if not corked."""
-        self._write_held()
-        self._held = None
 
     def abort(self, reason: str) -> None:
         """Ends the connection without waiting for the broker's answer."""
         if not self.is_closed:
             self._terminate_stream(exceptions.StreamLostError(reason))
 
-    def _output_marshaled_frames(self, marshaled_frames: list[bytes]) -> None:
-        if self._held is None:
-            super()._output_marshaled_frames(marshaled_frames)
-            return
-        self._held += marshaled_frames
-        self._held_bytes += sum(map(len, marshaled_frames))
-        if self._held_bytes >= _MAX_WRITE_BYTES:
-            self._write_held()
 
-    def _write_held(self) -> None:
-        if self._held:
-            super()._output_marshaled_frames([b"".join(self._held)])
-            self._held.clear()
-            self._held_bytes = 0
+def _by_the_driver(
+    take: Callable[[Arrived], None], _channel: Any, method: Any, _properties: Any, body: bytes
+) -> None:
+    exchange, key = method.exchange, method.routing_key
+    take(Arrived(0, b"", method.delivery_tag, method.redelivered, exchange, key, body))
 
 
 def _prefetch(topology: Topology) -> int:

@@ -21,6 +21,8 @@ class RabbitOptions:
     ``confirms``: the broker confirms what is published. Without, it counts as confirmed when it is
     sent, and a frame and a wake-up are saved for each: for who is answered by somebody else, and
     repeats itself until then.
+    ``own_thread``: the connection has a thread of its own. Without, its owner serves it whenever it
+    polls: for one that never computes for longer than a heartbeat.
     """
 
     heartbeat_s: int = 15
@@ -33,3 +35,4 @@ class RabbitOptions:
     max_unconfirmed: int = 50_000
     corked: bool = True
     confirms: bool = True
+    own_thread: bool = True

@@ -10,7 +10,7 @@ from time import perf_counter
 
 from energymarket.bus.port import Bus, BusEvent, Connected, Delivery, Disconnected
 from energymarket.clock import Clock
-from energymarket.messages import TickSettled
+from energymarket.messages import Receipts
 from energymarket.telemetry import Log
 from energymarket.topology import Topology
 from lab.load.line import FleetLine
@@ -117,7 +117,7 @@ class LoadFleets:
             match event:
                 case Delivery(queue=queue):
                     number = self._by_queue[queue]
-                    if isinstance(event.message, TickSettled):
+                    if isinstance(event.message, Receipts):
                         self._settled_tick = max(self._settled_tick, event.message.tick)
                     self._fleets[number].line.hear(event)
                     self._fleets[number].service.handle((event,))

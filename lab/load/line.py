@@ -92,6 +92,8 @@ class FleetLine:
         match delivery.message:
             case Receipts() as receipts:
                 self._note_receipts(receipts)
+                if receipts.opened:
+                    self._note_opened(receipts.opened.tick)
             case TickOpened(tick=tick):
                 self._note_opened(tick)
             case Welcome() as welcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from energymarket.bus.rabbit import RabbitBus
+from energymarket.bus.rabbit_options import RabbitOptions
 from energymarket.clock import SystemClock
 from energymarket.runtime import StopRequest, main, run_service
 from energymarket.settings import load
@@ -20,7 +21,10 @@ def run() -> None:
     stop = StopRequest()
     stop.listen_to_signals()
     clock = SystemClock()
-    bus = RabbitBus(url=settings.amqp_url, name="external", app_id="external", log=log)
+    options = RabbitOptions(own_thread=False)
+    bus = RabbitBus(
+        url=settings.amqp_url, name="external", app_id="external", log=log, options=options
+    )
     service = ExternalService(bus=bus, catalogue=catalogue, log=log)
     run_service(service, bus, clock, stop)
 

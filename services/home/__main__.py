@@ -24,7 +24,7 @@ def run() -> None:
     log = telemetry.configure("home", level=chosen.log_level, form=chosen.log_format)
     clock = SystemClock()
     # A home's orders are confirmed by their receipts, and repeated until then.
-    options = RabbitOptions(confirms=False)
+    options = RabbitOptions(confirms=False, own_thread=False)
     bus = RabbitBus(url=chosen.amqp_url, name="home", app_id="home", log=log, options=options)
     service = HomeService(
         bus=bus,

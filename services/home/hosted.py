@@ -6,13 +6,16 @@ Few homes are computed one by one; many as arrays (``hosted_arrays``), with the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from energymarket.columns import many
-from energymarket.messages import TickOpened, Welcome
+from energymarket.messages import OpenedTick, TickOpened, Welcome
 from services.home.domain.profile import PolicyChoice, Profile, profile_of
 from services.home.domain.trading import Intent, intent
 from services.home.orders import OrderRows
+
+Opened: TypeAlias = TickOpened | OpenedTick
+"""An open tick, as it was announced, or as it came along with receipts."""
 
 
 class Hosted(Protocol):
@@ -30,7 +33,7 @@ class Hosted(Protocol):
         """Takes in what the market says that these homes have in stock; others than ours are left
         out."""
 
-    def orders(self, opened: TickOpened) -> tuple[OrderRows, OrderRows]:
+    def orders(self, opened: Opened) -> tuple[OrderRows, OrderRows]:
         """The offers and the requests of the open tick; each home is in one of them."""
 
 
@@ -63,7 +66,7 @@ class FewHomes:
             if home in self.stock_wh:
                 self.stock_wh[home] = stock
 
-    def orders(self, opened: TickOpened) -> tuple[OrderRows, OrderRows]:
+    def orders(self, opened: Opened) -> tuple[OrderRows, OrderRows]:
         intents = [
             intent(
                 profile,

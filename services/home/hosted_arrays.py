@@ -8,10 +8,11 @@ import numpy as np
 
 from energymarket.column_arrays import Flags, column, view
 from energymarket.columns import long_column
-from energymarket.messages import TickOpened, Welcome
+from energymarket.messages import Welcome
 from services.home.domain.profile import PolicyChoice, Profile
 from services.home.domain.profile_arrays import profiles_of
 from services.home.domain.trading_arrays import intents
+from services.home.hosted import Opened
 from services.home.orders import OrderRows
 
 
@@ -34,7 +35,7 @@ class ManyHomes:
             ours = np.isin(ids, self._homes)
             self._stock_wh[np.searchsorted(self._homes, ids[ours])] = stocks[ours]
 
-    def orders(self, opened: TickOpened) -> tuple[OrderRows, OrderRows]:
+    def orders(self, opened: Opened) -> tuple[OrderRows, OrderRows]:
         profiles = self._profiles
         tick = intents(
             profiles,

@@ -25,7 +25,7 @@ from energymarket.messages import (
 )
 from energymarket.telemetry import Log
 from services.home.domain.profile import PolicyChoice
-from services.home.hosted import Hosted, hosted
+from services.home.hosted import Hosted, Opened, hosted
 from services.home.orders import order_messages
 from services.home.receipts import ReceiptParts
 from services.home.report import report_receipts
@@ -75,7 +75,7 @@ class HomeService:
         """The homes of this process; none before it was welcomed."""
         self._stock_tick = 0  # the stocks are those after this tick
         self._settled_tick = 0
-        self._opened: TickOpened | None = None
+        self._opened: Opened | None = None
         self._sent: list[Publication] = []
         self._sent_for = (0, 0)  # (tick, epoch)
         self._join = _Repeat()
@@ -122,6 +122,8 @@ class HomeService:
         match delivery.message:
             case Receipts() as receipts:
                 self._on_receipts(receipts)
+                if receipts.opened and self._welcome and receipts.run == self._welcome.run:
+                    self._note_opened(receipts.opened)
             case TickOpened() as opened:
                 self._on_opened(opened)
             case Welcome() as welcome:
@@ -157,10 +159,12 @@ class HomeService:
     def _on_opened(self, opened: TickOpened) -> None:
         if self._welcome and opened.run != self._welcome.run:
             self._join_anew()
-        elif self._opened is None or (opened.epoch, opened.tick) >= (
-            self._opened.epoch,
-            self._opened.tick,
-        ):
+        else:
+            self._note_opened(opened)
+
+    def _note_opened(self, opened: Opened) -> None:
+        newest = self._opened
+        if newest is None or (opened.epoch, opened.tick) >= (newest.epoch, newest.tick):
             self._opened = opened
 
     def _on_receipts(self, receipts: Receipts) -> None:

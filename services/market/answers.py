@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from energymarket.columns import Rows, is_long, many
-from energymarket.messages import Receipts, Refused, TickOpened, TickSettled, Welcome
+from energymarket.messages import OpenedTick, Receipts, Refused, TickOpened, TickSettled, Welcome
 from services.market.books import Books
 from services.market.domain.gifts import Gifts
 from services.market.domain.membership import Fleet
@@ -34,6 +34,17 @@ def tick_opened(books: Books, opening: Opening, homes: int) -> TickOpened:
         events=list(opening.events),
         homes=homes,
         degraded=bool(opening.degraded),
+    )
+
+
+def opened_tick(announced: TickOpened) -> OpenedTick:
+    """What a home needs of an announcement, to be sent along with its receipts."""
+    return OpenedTick(
+        epoch=announced.epoch,
+        seed=announced.seed,
+        tick=announced.tick,
+        price_neur_per_wh=announced.price_neur_per_wh,
+        temperature_mdeg=announced.temperature_mdeg,
     )
 
 
@@ -94,15 +105,22 @@ class ReceiptWriter:
         out = settled.outcome
         self._gifts = Gifts.paired(settled.home, out.given_wh, out.received_wh)
 
-    def messages(self, fleet: Fleet, most: int) -> Iterator[Receipts]:
-        """The receipts of a fleet, in messages of at most ``most`` homes; 0: in one."""
-        if not most:
-            yield self.receipts(fleet)
+    def messages(
+        self, fleet: Fleet, most: int, opened: OpenedTick | None = None
+    ) -> Iterator[Receipts]:
+        """The receipts of a fleet, in messages of at most ``most`` homes; 0: in one. The last of
+        them brings what has ``opened`` by now."""
+        homes = len(fleet.homes)
+        if not most or homes <= most:
+            yield self.receipts(fleet, opened=opened)
             return
-        for begin in range(0, len(fleet.homes), most):
-            yield self.receipts(replace(fleet, homes=fleet.homes[begin : begin + most]))
+        for begin in range(0, homes, most):
+            part = replace(fleet, homes=fleet.homes[begin : begin + most])
+            yield self.receipts(part, opened=opened if begin + most >= homes else None)
 
-    def receipts(self, fleet: Fleet, *, late: bool = False) -> Receipts:
+    def receipts(
+        self, fleet: Fleet, *, late: bool = False, opened: OpenedTick | None = None
+    ) -> Receipts:
         """What the tick did to those homes of the fleet that were in its roster. A part of a
         fleet's homes is written as a fleet of these homes."""
         chosen = self._chosen(fleet.homes)
@@ -133,6 +151,7 @@ class ReceiptWriter:
             gift_giver=gifts.giver,
             gift_taker=gifts.taker,
             gift_wh=gifts.energy_wh,
+            opened=opened,
         )
 
     def _chosen(self, homes: Sequence[int]) -> Chosen:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from energymarket import topology
 from energymarket.bus.port import Bus, Publication
 from energymarket.clock import Clock
-from energymarket.messages import EventStart, Message, TickAwaited
+from energymarket.messages import EventStart, Message, TickAwaited, TickOpened
 from energymarket.telemetry import Log
 from energymarket.units import degrees, eur_per_kwh
 from services.market import answers
@@ -26,6 +26,7 @@ from services.market.checkpoints import (
     TICK_OPENED,
 )
 from services.market.domain.home_ids import to_ranges
+from services.market.domain.membership import Fleet
 from services.market.domain.order_book import OrderBook
 from services.market.domain.record import (
     DEGRADED_EXTERNAL,
@@ -33,6 +34,7 @@ from services.market.domain.record import (
     Opening,
     SettledTick,
 )
+from services.market.errors import LedgerUnavailable
 from services.market.floor import Floor, OpenTick
 from services.market.front_desk import FrontDesk
 from services.market.pacing import Pace
@@ -75,6 +77,7 @@ class TickCycle:
         self._given_up_on: set[str] = set()
         self._coded_s = (0.0, 0.0)
         self.pace = Pace(tempo.tick_s)
+        self._unanswered: tuple[OpenTick, SettledTick, list[Fleet]] | None = None
         self.waiting_for: tuple[str, ...] = ()
         self.newest_opening = self._books.last.opening if self._books.last else None
         self.roster_homes = len(self._books.last.home) if self._books.last else 0
@@ -93,6 +96,15 @@ class TickCycle:
     def advance(self) -> float | None:
         """Goes through phases until one has to wait; at most one tick, so that a market that waits
         for nobody still listens. Returns when to be called again, None if not before news."""
+        try:
+            due = self._go_on()
+        except LedgerUnavailable:
+            self._send_receipts(None)
+            raise
+        self._send_receipts(None)
+        return due
+
+    def _go_on(self) -> float | None:
         now = self._clock.monotonic()
         if self.pace.holds and self._phase in (self._gather_homes, self._await_inputs):
             self._enter(self._rest, now)
@@ -119,8 +131,8 @@ class TickCycle:
         self._phase, self._phase_since, self._announce_at = phase, now, 0.0
         self.waiting_for = ()
 
-    def _announce(self, message: Message) -> None:
-        self._bus.publish([Publication(topology.TICKS, "", message)])
+    def _announce(self, message: Message, *exchanges: str) -> None:
+        self._bus.publish([Publication(exchange, "", message) for exchange in exchanges])
 
     # -------------------------------------------------------------------------- before a tick
 
@@ -139,15 +151,14 @@ class TickCycle:
         self.waiting_for = missing
         if now >= self._announce_at:
             world = self._books.world
-            self._announce(
-                TickAwaited(
-                    run=world.run,
-                    epoch=self._books.ledger.epoch,
-                    seed=world.seed,
-                    tick=self._books.tick + 1,
-                    missing=list(missing),
-                )
+            awaited = TickAwaited(
+                run=world.run,
+                epoch=self._books.ledger.epoch,
+                seed=world.seed,
+                tick=self._books.tick + 1,
+                missing=list(missing),
             )
+            self._announce(awaited, *topology.TO_ALL)
             self._announce_at = now + _AWAIT_AGAIN_S
         return self._announce_at
 
@@ -240,7 +251,10 @@ class TickCycle:
         self._metrics.homes.set(len(roster.home))
         self._metrics.price.set(eur_per_kwh(opening.price_neur_per_wh))
         self._metrics.temperature.set(degrees(opening.temperature_mdeg))
-        self._announce(announced)
+        told = self._send_receipts(announced)
+        if not told.issuperset(fleet.key for fleet in here):
+            # Who joined of late, or a tick of its own: nobody knows of it from their receipts.
+            self._announce(announced, *([topology.OPENINGS] if told else topology.TO_ALL))
         self._floor.checkpoint(TICK_OPENED)
         self._enter(self._collect_orders, now)
         self._desk.receive_again()
@@ -260,7 +274,7 @@ class TickCycle:
         if not tick.book.complete:
             if not deadline_s or now < tick.opened_at + deadline_s:
                 if now >= tick.announce_at:
-                    self._announce(tick.announced)
+                    self._announce(tick.announced, *topology.TO_ALL)
                     tick.announce_at = now + _ANNOUNCE_AGAIN_S
                 due = tick.announce_at
                 return min(due, tick.opened_at + deadline_s) if deadline_s else due
@@ -297,28 +311,39 @@ class TickCycle:
         self.pace.settled(committed_at, len(tick.roster.home) - tick.settled.absent)
         self._floor.open_tick = None
         self._desk.receive_again()
-        self._send_receipts(tick, tick.settled)
+        self._unanswered = tick, tick.settled, self._books.membership.holders(tick.fleets)
         self._count(tick.settled)
-        self._metrics.answer_seconds.observe(self._clock.monotonic() - committed_at)
-        self._observe_work()
         self._enter(self._rest, committed_at)
         return None
 
-    def _send_receipts(self, tick: OpenTick, settled: SettledTick) -> None:
-        """Receipts out, and once they are confirmed the orders acknowledged; then the news."""
+    def _send_receipts(self, opened: TickOpened | None) -> set[str]:
+        """Receipts and news of a tick that was just settled, if one was; returns the keys of the
+        fleets that they went to. The orders are acknowledged once all of it is confirmed.
+
+        A tick that has ``opened`` in the same moment goes along: who gets receipts need not be
+        woken, nor the broker be troubled, a second time.
+        """
+        if self._unanswered is None:
+            return set()
+        begun = self._clock.monotonic()
+        (tick, settled, present), self._unanswered = self._unanswered, None
         writer = answers.ReceiptWriter(self._books.world.run, settled)
-        present = (self._books.membership.holder(fleet.homes[0]) for fleet in tick.fleets)
+        along = answers.opened_tick(opened) if opened else None
         most = self._floor.homes_per_message
         receipts = [
             Publication(topology.RECEIPTS, fleet.key, message, mandatory=True)
             for fleet in present
-            if fleet
-            for message in writer.messages(fleet, most.get(fleet.instance, 0))
+            for message in writer.messages(fleet, most.get(fleet.instance, 0), along)
         ]
-        done = [*tick.held, *self._floor.inputs.done_with(settled.tick)]
-        self._bus.publish(receipts, then_acknowledge=done)
-        self._announce(answers.tick_settled(self._books, settled))
+        news = [answers.tick_settled(self._books, settled), *([opened] if opened else [])]
+        self._bus.publish(
+            [*receipts, *(Publication(topology.TICKS, "", message) for message in news)],
+            then_acknowledge=[*tick.held, *self._floor.inputs.done_with(settled.tick)],
+        )
         self._floor.checkpoint(RECEIPTS_SENT)
+        self._metrics.answer_seconds.observe(self._clock.monotonic() - begun)
+        self._observe_work()
+        return {receipt.routing_key for receipt in receipts}
 
     def _observe_work(self) -> None:
         """The work within the phases of a tick: counted all along, and only looked up here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from energymarket.bus.rabbit import RabbitBus
+from energymarket.bus.rabbit_options import RabbitOptions
 from energymarket.clock import SystemClock
 from energymarket.redis_weather_store import RedisWeatherStore
 from energymarket.runtime import StopRequest, main, run_service
@@ -20,7 +21,10 @@ def run() -> None:
     stop = StopRequest()
     stop.listen_to_signals()
     clock = SystemClock()
-    bus = RabbitBus(url=settings.amqp_url, name="weather", app_id="weather", log=log)
+    options = RabbitOptions(own_thread=False)
+    bus = RabbitBus(
+        url=settings.amqp_url, name="weather", app_id="weather", log=log, options=options
+    )
     store = RedisWeatherStore(settings.redis_url)
     service = WeatherService(
         bus=bus, store=store, climate=CLIMATES[settings.climate], clock=clock, log=log

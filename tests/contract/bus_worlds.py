@@ -92,8 +92,11 @@ class MemoryWorld:
 class RabbitWorld:
     """Each bus reaches the broker over a wire of its own, so that one can be cut alone."""
 
-    def __init__(self, server: RabbitServer) -> None:
+    def __init__(self, server: RabbitServer, *, own_thread: bool = True) -> None:
         self.server = server
+        self._options = RabbitOptions(
+            first_retry_s=0.05, missing_retry_s=0.1, own_thread=own_thread
+        )
         self.recorded = RecordedLog()
         self._names: list[str] = []
         self._wires: dict[RabbitBus, TcpProxy] = {}
@@ -117,7 +120,7 @@ class RabbitWorld:
             name="contract",
             app_id="tests",
             log=self.recorded.log,
-            options=options or RabbitOptions(first_retry_s=0.05, missing_retry_s=0.1),
+            options=options or self._options,
         )
         self._wires[bus] = wire
         return bus

@@ -1,4 +1,4 @@
-"""The two worlds that a bus lives in, for the tests that hold in both."""
+"""The worlds that a bus lives in, for the tests that hold in all of them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import pytest
 from tests.contract.bus_worlds import MemoryWorld, RabbitWorld, World
 
 
-@pytest.fixture(params=["memory", "rabbit"])
+@pytest.fixture(params=["memory", "rabbit", "rabbit without a thread"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     if request.param == "memory":
         memory = MemoryWorld()
         yield memory
         memory.close()
         return
-    rabbit = RabbitWorld(request.getfixturevalue("rabbit_server"))
+    own_thread = request.param == "rabbit"
+    rabbit = RabbitWorld(request.getfixturevalue("rabbit_server"), own_thread=own_thread)
     yield rabbit
     rabbit.close()

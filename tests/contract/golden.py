@@ -18,6 +18,7 @@ from energymarket.messages import (
     LiveEvent,
     Message,
     Offers,
+    OpenedTick,
     Receipts,
     Refused,
     Requests,
@@ -131,6 +132,9 @@ EXAMPLES: Final[dict[type[Message], Message]] = {
             gift_giver=[3],
             gift_taker=[8],
             gift_wh=[700],
+            opened=OpenedTick(
+                epoch=2, seed=42, tick=8, price_neur_per_wh=214_000, temperature_mdeg=-1_500
+            ),
         ),
         Refused(
             run=_RUN,

@@ -15,7 +15,7 @@ from energymarket.topology import Topology
 from tests.deployment import DEPLOY
 
 PUBLISHES = {
-    "market": {topology.TICKS, topology.RECEIPTS, topology.DEAD},
+    "market": {topology.TICKS, topology.OPENINGS, topology.RECEIPTS, topology.DEAD},
     "home": {topology.OFFERS, topology.REQUESTS, topology.MEMBERSHIP, topology.DEAD},
     "weather": {topology.DEAD},
     "external": {topology.EXTERNAL, topology.DEAD},
@@ -28,6 +28,8 @@ TOPOLOGIES: dict[str, Callable[[], Topology]] = {
     "external": lambda: topology.listener_topology("external", "0af3"),
     "load": lambda: topology.fleet_topology("0af3"),
 }
+ALSO_READS = {"home": {topology.TICKS}}
+"""Ours do without; a home that somebody else wrote may well listen to the ticks."""
 STRANGERS = {
     "",
     "amq.topic",
@@ -69,7 +71,8 @@ def needs_of(user: str) -> Needs:
         | frozenset(q.dead_letter_exchange or "" for q in dead_lettering),
         read=frozenset(wanted.consumes)
         | frozenset(b.exchange for b in wanted.bindings)
-        | frozenset(q.name for q in dead_lettering),
+        | frozenset(q.name for q in dead_lettering)
+        | frozenset(ALSO_READS.get(user, ())),
     )
 
 

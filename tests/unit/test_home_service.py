@@ -43,7 +43,7 @@ class Counter:
 
     def say(self, message: Message, *, to_all: bool = False) -> list[Message | None]:
         """The market says something; what the home answers."""
-        exchange, key = (topology.TICKS, "") if to_all else (topology.RECEIPTS, "key")
+        exchange, key = (topology.OPENINGS, "") if to_all else (topology.RECEIPTS, "key")
         self.bus.publish([Publication(exchange, key, message)])
         return self.turn()
 
@@ -114,6 +114,7 @@ def receipt(order: Message | None) -> Receipts:
         gift_giver=[],
         gift_taker=[],
         gift_wh=[],
+        opened=None,
     )
 
 

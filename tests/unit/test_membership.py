@@ -59,6 +59,17 @@ def test_a_fleet_takes_part_from_its_first_tick_until_it_left() -> None:
     assert [tick for tick in range(10) if members.roster(tick)] == [3, 4, 5]
 
 
+def test_the_homes_of_a_fleet_that_left_may_be_held_by_several() -> None:
+    members = Membership()
+    fleets = [join(members, "a", homes=3), join(members, "b")]
+    assert members.holders(fleets) == fleets
+    members.leave("key-a", 5)
+    assert members.holders(fleets) == fleets[1:]
+    small, large = join(members, "c", tick=5), join(members, "d", homes=3, tick=5)
+    assert (small.homes, large.homes) == ((1,), (2, 3, 5))
+    assert members.holders(fleets) == [small, large, fleets[1]]
+
+
 def test_a_fleet_that_left_may_not_speak_any_more() -> None:
     members = Membership()
     join(members, "a")

@@ -67,9 +67,18 @@ class Membership:
         fleet = self._by_key.get(key)
         return fleet if fleet and (fleet.left_tick is None or fleet.takes_part(tick)) else None
 
-    def holder(self, home: int) -> Fleet | None:
-        """The fleet that holds a home now."""
-        return self._holder.get(home)
+    def holders(self, fleets: Iterable[Fleet]) -> list[Fleet]:
+        """The fleets that now hold the homes of these fleets, each once. The homes of one that has
+        left since may be divided among several."""
+        found: dict[str, Fleet] = {}
+        for fleet in fleets:
+            first = self._holder.get(fleet.homes[0])
+            together = first is not None and first.homes == fleet.homes
+            for home in fleet.homes[:1] if together else fleet.homes:
+                holder = self._holder.get(home)
+                if holder:
+                    found[holder.key] = holder
+        return list(found.values())
 
     def holds(self, fleet: Fleet, homes: Collection[int]) -> bool:
         """Whether all of these homes are the fleet's. For a member it takes the longer the more
