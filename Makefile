@@ -45,7 +45,7 @@ up: ## the containers, HOMES=20 of them homes, in the background
 down: ## stops the containers; the ledger is kept
 	docker compose down
 
-lock: $(INSTALLED) ## renews requirements.lock and requirements-dev.lock
+lock: $(INSTALLED) ## renews the lock files of the dependencies
 	$(BIN)/python scripts/lock.py
 
 clean: ## removes .venv and every cache; no ledger
@@ -54,10 +54,12 @@ clean: ## removes .venv and every cache; no ledger
 
 # The locks name everything, hence --no-deps. The constraints pin the tool that builds the project,
 # under both of the names that versions of pip know them by.
-$(INSTALLED): requirements.lock pyproject.toml scripts/make-venv.sh
+$(INSTALLED): requirements.lock requirements-parquet.lock pyproject.toml scripts/make-venv.sh
 	@scripts/make-venv.sh $(VENV)
 	@echo "installing requirements.lock"
 	@$(PIP) install --no-deps --requirement requirements.lock
+	@$(PIP) install --no-deps --only-binary :all: --requirement requirements-parquet.lock \
+	  || echo "pyarrow cannot be had for this machine: exported tables will be CSV alone"
 	@PIP_CONSTRAINT=requirements-dev.lock PIP_BUILD_CONSTRAINT=requirements-dev.lock \
 	  $(PIP) install --no-deps --editable .
 	@touch $@

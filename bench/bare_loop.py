@@ -117,13 +117,13 @@ def _gathered(bus: RabbitBus, homes: int) -> list[str]:
     return sorted(fleets)
 
 
-def committer(ledger: str) -> Callable[[], None]:
+def committer(ledger: str, record_bytes: int = _RECORD_BYTES) -> Callable[[], None]:
     """Each call writes the next tick, on the disk when it returns (write-ahead log, synced)."""
     connection = sqlite3.connect(ledger, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("CREATE TABLE ticks (tick INTEGER PRIMARY KEY, at REAL, record BLOB)")
-    record = os.urandom(_RECORD_BYTES)
+    record = os.urandom(record_bytes)
 
     def commit() -> None:
         connection.execute("INSERT INTO ticks (at, record) VALUES (?, ?)", (time.time(), record))

@@ -11,25 +11,20 @@ Beside it, over the same broker: the same processes, queues and messages with no
 
 from __future__ import annotations
 
-import re
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-import httpx
-import pytest
-from prometheus_client.parser import text_string_to_metric_families
-
-from bench import machine
-from bench.measured_run import Measured, Span, measured
+from bench.measured_run import Measured, Span
 from bench.peers import BROKER, HOME_PROCESSES, LISTENERS, MARKET, measured_peer
-from bench.processes import children_named
-from bench.report import BenchFailed, Comparison, Result, Row, at_least
-from tests.redis_server import RedisServer
-from tests.servers import RabbitServer
-from tests.system.processes import System, system
+from bench.real_system import (
+    REDIS,
+    Phases,
+    home_processes,
+    server_versions,
+    where_it_can_be_measured,
+)
+from bench.report import Comparison, Result, Row, at_least
+from bench.servers import Servers, fresh_servers
 
 TICKS_PER_S_WANTED = 60
 
@@ -37,11 +32,8 @@ OURS = "energymarket"
 QUIET = "no log"
 FLOOR = "bare loop"
 PEER = "afternoon's"
-REDIS = "redis"
 
 _PHASES = ("collect", "settle", "commit", "answer")
-_PHASE_SECONDS = "energymarket_tick_phase_seconds"
-_LONGEST_TROUBLE = 1_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,54 +47,24 @@ class Plan:
     peer_ticks: int = 100
 
 
-@dataclass(frozen=True, slots=True)
-class _Servers:
-    """A new broker, a new Redis and an empty folder: nothing of an earlier run is in the way."""
-
-    rabbit: RabbitServer
-    redis: RedisServer
-    folder: Path
-
-
 def run(plan: Plan | None = None) -> Result:
     """Measures; raises ``BenchFailed``. Without RabbitMQ, Redis or ``/proc`` it says so."""
-    plan = plan or Plan()
-    if not Path("/proc/self/smaps_rollup").exists():
-        return Result(skipped="processor time and memory are read from /proc, as Linux has it")
-    try:
-        return _compared(plan)
-    except pytest.fail.Exception as missing:  # the servers are those of the tests
-        return Result(skipped=str(missing))
-
-
-@contextmanager
-def _servers() -> Iterator[_Servers]:
-    with tempfile.TemporaryDirectory(prefix="energymarket-bench-") as name:
-        folder = Path(name)
-        rabbit, redis = RabbitServer(), RedisServer(folder)
-        try:
-            redis.start()
-            rabbit.start()
-            yield _Servers(rabbit, redis, folder)
-        finally:
-            redis.stop()
-            rabbit.remove()
+    chosen = plan or Plan()
+    return where_it_can_be_measured(lambda: _compared(chosen))
 
 
 def _compared(plan: Plan) -> Result:
     span = Span(plan.warm_up_ticks, plan.ticks)
     peer_span = Span(plan.peer_warm_up_ticks, plan.peer_ticks)
-    with _servers() as servers:
+    with fresh_servers() as servers:
         ours, phases_ms = _market(servers, plan.homes, span, "info")
-        versions = {"rabbitmq": servers.rabbit.ctl("version").strip()}
-    with _servers() as servers:
+        versions = server_versions(servers)
+    with fresh_servers() as servers:
         floor = _peer("bench.bare_loop", servers, plan.homes, span)
-    with _servers() as servers:
+    with fresh_servers() as servers:
         quiet, _ = _market(servers, plan.homes, span, "warning")
-    with _servers() as servers:
+    with fresh_servers() as servers:
         peer = _peer("bench.afternoon", servers, plan.homes, peer_span)
-    if redis_version := machine.redis_version():
-        versions["redis"] = redis_version
     runs = {OURS: ours, FLOOR: floor, QUIET: quiet, PEER: peer}
     return Result([_speed(plan, runs), _phases(ours, phases_ms), _memory(runs)], versions)
 
@@ -111,44 +73,16 @@ def _compared(plan: Plan) -> Result:
 
 
 def _market(
-    servers: _Servers, homes: int, span: Span, log_level: str
+    servers: Servers, homes: int, span: Span, log_level: str
 ) -> tuple[Measured, dict[str, float]]:
-    """The real system, and the mean time of each phase of its ticks in milliseconds.
-
-    The phases come from the API, whose address stands in the log: at ``info`` only.
-    """
-    with system(servers.rabbit, servers.redis, servers.folder) as running:
-        kinds = {
-            MARKET: [_start(running, "market", log_level, start_homes=homes)],
-            HOME_PROCESSES: [_start(running, "home", log_level) for _ in range(homes)],
-            LISTENERS: [_start(running, name, log_level) for name in ("weather", "external")],
-            BROKER: [servers.rabbit.pid],
-            REDIS: children_named("redis-server"),
-        }
-        phases: list[dict[str, float]] = []
-        found = measured(
-            running.ledger,
-            span,
-            kinds,
-            trouble=lambda: _trouble(running),
-            at_the_ends=lambda: phases.append(_phase_totals(running.processes[0].text())),
-        )
-    return found, _phase_means_ms(*phases)
+    """The real system, and the mean time of each phase of its ticks in milliseconds."""
+    phases = Phases()
+    found = home_processes(servers, homes, span, log_level=log_level, at_the_ends=phases.look_up)
+    means_ms = phases.means_ms()
+    return found, {name: means_ms[name] for name in _PHASES if name in means_ms}
 
 
-def _start(running: System, name: str, log_level: str, **settings: object) -> int:
-    if name == "market":
-        settings |= {"tick_seconds": 0, "tick_deadline_seconds": 0, "port": 0}
-    return running.start(name, log_level=log_level, **settings).pid
-
-
-def _trouble(running: System) -> str:
-    """The last words of services that have ended; none should."""
-    ended = [process for process in running.processes if not process.running]
-    return "\n".join(f"{each.log.name}: {each.text()[-_LONGEST_TROUBLE:]}" for each in ended)
-
-
-def _peer(module: str, servers: _Servers, homes: int, span: Span) -> Measured:
+def _peer(module: str, servers: Servers, homes: int, span: Span) -> Measured:
     return measured_peer(
         module,
         url=servers.rabbit.url,
@@ -157,32 +91,6 @@ def _peer(module: str, servers: _Servers, homes: int, span: Span) -> Measured:
         homes=homes,
         span=span,
     )
-
-
-def _phase_totals(market_log: str) -> dict[str, float]:
-    """Sums and counts of the phase histograms so far; empty where the log names no API."""
-    address = re.search(r"market on (http://[^\s]+)", market_log)
-    if address is None:
-        return {}
-    try:
-        answer = httpx.get(f"{address[1]}/metrics", trust_env=False).raise_for_status()
-    except httpx.HTTPError as error:
-        raise BenchFailed(f"the market's /metrics: {error}") from error
-    return {
-        f"{sample.labels['phase']}{sample.name.removeprefix(_PHASE_SECONDS)}": sample.value
-        for family in text_string_to_metric_families(answer.text)
-        for sample in family.samples
-        if sample.name in (f"{_PHASE_SECONDS}_sum", f"{_PHASE_SECONDS}_count")
-    }
-
-
-def _phase_means_ms(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
-    means = {}
-    for phase in _PHASES:
-        count = after.get(f"{phase}_count", 0) - before.get(f"{phase}_count", 0)
-        if count:
-            means[phase] = 1_000 * (after[f"{phase}_sum"] - before[f"{phase}_sum"]) / count
-    return means
 
 
 # --------------------------------------------------------------------------------------- showing

@@ -15,7 +15,7 @@ from typing import Any
 
 from energymarket import __version__
 
-_LIBRARIES = ("pika", "msgspec", "sqlalchemy", "redis", "pydantic", "fastapi")
+_LIBRARIES = ("pika", "msgspec", "sqlalchemy", "redis", "pydantic", "fastapi", "numpy")
 
 
 def described() -> dict[str, Any]:

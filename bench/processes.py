@@ -17,10 +17,12 @@ _UTIME, _STIME = 11, 12  # fields of /proc/PID/stat, counted behind the command'
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Mean per process of a kind. ``pss_mib`` counts a page that n processes share as 1/n."""
+    """Mean per process of a kind. ``pss_mib`` counts a page that n processes share as 1/n;
+    ``peak_mib`` is the most that was ever resident."""
 
     rss_mib: float
     pss_mib: float
+    peak_mib: float
 
 
 def cpu_s(pids: Sequence[int]) -> float:
@@ -44,12 +46,31 @@ def memory(pids: Sequence[int]) -> Memory:
     return Memory(
         rss_mib=sum(each["Rss"] for each in sizes) / count,
         pss_mib=sum(each["Pss"] for each in sizes) / count,
+        peak_mib=sum(peak_mib(pid) for pid in pids) / len(pids),
     )
 
 
+def peak_mib(pid: int) -> float:
+    """The most that a process has held in memory so far, what it shares included.
+
+    Unlike ``getrusage`` it does not begin with what the process was before it became this program.
+    """
+    return _kib(_PROC / str(pid) / "status")["VmHWM"] / 1024
+
+
+def own_peak_mib() -> float | None:
+    """Of this process; None where there is no ``/proc``."""
+    return peak_mib(os.getpid()) if _PROC.exists() else None
+
+
 def _rollup_kib(pid: int) -> dict[str, int]:
-    lines = (_PROC / str(pid) / "smaps_rollup").read_text().splitlines()[1:]
-    return {line.partition(":")[0]: int(line.split()[1]) for line in lines}
+    return _kib(_PROC / str(pid) / "smaps_rollup")
+
+
+def _kib(file: Path) -> dict[str, int]:
+    """The lines of ``file`` that give a size, by name."""
+    lines = (line.split() for line in file.read_text().splitlines())
+    return {words[0].rstrip(":"): int(words[1]) for words in lines if words[-1:] == ["kB"]}
 
 
 def children_named(name: str) -> list[int]:

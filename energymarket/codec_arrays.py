@@ -74,7 +74,7 @@ def decode(body: bytes, kind: type[Message]) -> AnyMessage | None:
         unread = decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    values = msgspec.structs.asdict(unread)
+    values: dict[str, Any] = msgspec.structs.asdict(unread)
     if len(body) > _READ_AT_ONCE_BYTES:
         groups = tuple([each] for group in groups for each in group)
     for group in groups:
@@ -91,8 +91,9 @@ def _within_limits(numbers: Numbers, columns: list[_Column]) -> bool:
     length = numbers.shape[1]
     if not length:
         return True
-    extremes = zip(columns, numbers.min(axis=1).tolist(), numbers.max(axis=1).tolist(), strict=True)
-    return all(
-        each.low <= least and greatest <= each.high and length <= each.max_length
-        for each, least, greatest in extremes
-    )
+    least = numbers.min(axis=1).tolist()
+    greatest = numbers.max(axis=1).tolist()
+    for each, low, high in zip(columns, least, greatest, strict=True):
+        if low < each.low or high > each.high or length > each.max_length:
+            return False
+    return True

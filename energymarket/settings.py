@@ -6,6 +6,7 @@ names the variable, its value and what is allowed.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
@@ -18,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from energymarket.errors import SettingsError
 
 PREFIX = "ENERGYMARKET_"
+OTLP_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 HIDDEN: Final = "…"
 _SECRET = ("TOKEN", "PASSWORD", "SECRET")
 _LARGEST_PORT: Final = 65_535
@@ -77,6 +79,17 @@ class Settings(BaseSettings):
     )
 
 
+class ExporterSettings(Settings):
+    """Of a service whose only server is the one of its metrics."""
+
+    metrics_host: str = Field(
+        default="127.0.0.1", min_length=1, description="address that the metrics are served on"
+    )
+    metrics_port: int = Field(
+        default=0, ge=0, le=_LARGEST_PORT, description="port of the metrics; 0 serves none"
+    )
+
+
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
@@ -87,6 +100,19 @@ def load(settings_type: type[SettingsT]) -> SettingsT:
     except ValidationError as error:
         # Not chained: pydantic's own text shows the value, and that may be a password.
         raise SettingsError(explain(error, settings_type)) from None
+
+
+def otlp_endpoint() -> str:
+    """Where spans go, by the name that OpenTelemetry gives it everywhere; empty: nowhere.
+
+    Raises ``SettingsError``.
+    """
+    url = os.environ.get(OTLP_ENDPOINT, "")
+    parts = _well_formed(url)
+    if url and not (parts and parts.scheme in ("http", "https") and parts.hostname):
+        shown = _shown("URL", url)
+        raise SettingsError(f"{OTLP_ENDPOINT} is {shown}; it must be an http:// or https:// URL.")
+    return url
 
 
 def explain(error: ValidationError, settings_type: type[Settings]) -> str:

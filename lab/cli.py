@@ -14,21 +14,28 @@ from rich.console import Console
 from energymarket import __version__
 from energymarket.errors import EnergyMarketError, SettingsError
 from energymarket.runtime import EXIT_FAILED, EXIT_WRONG_SETTING, StopRequest
+from lab import presets as preset_files
+from lab.doctor.command import EXAMPLE as DOCTOR_EXAMPLE
+from lab.doctor.command import doctor
 from lab.embedded import WorldPlan
+from lab.export.command import EXAMPLE as EXPORT_EXAMPLE
+from lab.export.command import Trades, export
 from lab.load.command import EXAMPLE as LOAD_EXAMPLE
 from lab.load.command import load
 from lab.run import RunPlan, ledger_in
 from lab.run import run as run_world
 from lab.verify import verify as verify_ledger
+from lab.watch.command import EXAMPLE as WATCH_EXAMPLE
+from lab.watch.command import watch
 from services.home.domain.profile import PROFILES, PolicyChoice
 from services.market.domain.pricing import PRICE_MODELS
 from services.market.domain.rules import Rules
-from services.market.ledger import Retention
+from services.market.ledger import TEMPORARY, Retention
 from services.market.tick_cycle import Tempo
 from services.weather.domain.climate import CLIMATES
 
 KEPT_OF_AN_ENDLESS_RUN = Retention(ticks=100_000, size_bytes=512 * 2**20)
-"""It would fill the memory, or the disk, if it remembered everything."""
+"""It would fill the disk if it remembered everything."""
 
 app = typer.Typer(
     help="A local energy market: homes, a market, weather and external events.",
@@ -43,20 +50,46 @@ def energymarket() -> None:
     """A local energy market: homes, a market, weather and external events."""
 
 
-@app.command()
+@app.command(epilog="Example: energymarket version")
 def version() -> None:
-    """Prints the version. Example: energymarket version"""
+    """Prints the version."""
     print(__version__)
 
 
-@app.command(epilog="Example: energymarket run --homes 50 --ticks 720 --pace 0 --out runs/april")
+def _take_preset(context: typer.Context, name: str) -> str:
+    """Has the preset's options stand where the command line says nothing."""
+    if name:
+        context.default_map = {**(context.default_map or {}), **preset_files.load(name).options}
+    return name
+
+
+RUN_EXAMPLE = (
+    "Example: energymarket run --homes 50 --ticks 720 --pace 0 --out runs/april\n\n"
+    "Example: energymarket run --preset war --ticks 200"
+)
+
+
+@app.command(epilog=RUN_EXAMPLE)
 def run(
+    preset: Annotated[
+        str,
+        typer.Option(
+            callback=_take_preset,
+            is_eager=True,
+            show_default="none",
+            help=f"a world to start with, one of {', '.join(preset_files.names())}; other options "
+            "go first",
+        ),
+    ] = "",
     homes: Annotated[int, typer.Option(min=1, max=1_000_000, help="homes in the world")] = 20,
     ticks: Annotated[int, typer.Option(min=0, help="ticks to settle; 0 runs until Ctrl-C")] = 0,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="the luck of this world")] = 42,
     pace: Annotated[float, typer.Option(min=0, help="seconds per tick; 0 is full speed")] = 1.0,
     headless: Annotated[bool, typer.Option("--headless", help="a line per tick, no table")] = False,
-    out: Annotated[Path | None, typer.Option(help="folder that keeps ledger.db")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder that keeps the ledger, tables and a report")
+    ] = None,
+    trades: Trades = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with the ledger in --out")
     ] = False,
@@ -90,13 +123,21 @@ def run(
         profile=profile,
         climate=climate,
         catalogue=catalogue,
-        ledger_url=ledger_in(out, resume=resume) if out else "sqlite://",
+        ledger_url=ledger_in(out, resume=resume) if out else TEMPORARY,
         retention=Retention() if ticks else KEPT_OF_AN_ENDLESS_RUN,
         tempo=Tempo(tick_s=pace, deadline_s=0, start_homes=homes, max_ticks=ticks),
     )
     stop = StopRequest()
     stop.listen_to_signals()
-    plan = RunPlan(world, port=port, headless=headless, token=token or secrets.token_urlsafe(16))
+    plan = RunPlan(
+        world,
+        port=port,
+        headless=headless,
+        token=token or secrets.token_urlsafe(16),
+        out=out,
+        trades=trades,
+        preset=preset,
+    )
     run_world(plan, stop=stop, console=Console())
 
 
@@ -114,7 +155,21 @@ def verify(
     print(verdict.head_hash)
 
 
+@app.command(epilog="Example: energymarket presets")
+def presets() -> None:
+    """Lists the worlds that ``run --preset`` knows."""
+    for name in preset_files.names():
+        preset = preset_files.load(name)
+        options = " ".join(
+            f"--{option.replace('_', '-')} {value}" for option, value in preset.options.items()
+        )
+        print(f"{name}: {preset.title}. {preset.description}\n    {options}")
+
+
+app.command(epilog=EXPORT_EXAMPLE)(export)
 app.command(epilog=LOAD_EXAMPLE)(load)
+app.command(epilog=DOCTOR_EXAMPLE)(doctor)
+app.command(epilog=WATCH_EXAMPLE)(watch)
 
 
 def _one_of(option: str, value: str, allowed: Iterable[str]) -> None:
@@ -132,7 +187,7 @@ def _policy(text: str) -> PolicyChoice:
 def main() -> None:
     """Entry of the ``energymarket`` command: errors are sentences."""
     try:
-        app()
+        app(prog_name="energymarket")
     except SettingsError as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_WRONG_SETTING)

@@ -58,7 +58,8 @@ class EmbeddedRun:
         self.ledger = Ledger.open(plan.ledger_url, plan.rules, plan.retention)
         self.ledger.raise_epoch(self.clock.now())
         self.store = MemoryWeatherStore()
-        self._members: list[tuple[Service, Bus]] = []
+        self.members: list[tuple[Service, Bus]] = []
+        """The services, each with its bus; the market first."""
         self._market_bus = MemoryBus(self.broker)
         self.market = MarketService(
             bus=self._market_bus,
@@ -69,7 +70,7 @@ class EmbeddedRun:
             tempo=plan.tempo,
             end_when_done=True,
         )
-        self._members.append((self.market, self._market_bus))
+        self.members.append((self.market, self._market_bus))
         self._add_surroundings(plan, log)
         self.homes = self._add_homes(plan, log)
 
@@ -87,7 +88,7 @@ class EmbeddedRun:
             catalogue=load_catalogue(plan.catalogue),
             log=log.bind(service="external"),
         )
-        self._members += [(weather, weather_bus), (external, external_bus)]
+        self.members += [(weather, weather_bus), (external, external_bus)]
 
     def _add_homes(self, plan: WorldPlan, log: Log) -> list[HomeService]:
         homes = []
@@ -104,28 +105,33 @@ class EmbeddedRun:
                 profile=plan.profile,
             )
             homes.append(home)
-            self._members.append((home, bus))
+            self.members.append((home, bus))
         return homes
 
     # ------------------------------------------------------------------------------- running
 
     def start(self) -> None:
         """Starts the services; the market first, for it declares what the others bind to."""
-        for service, _ in self._members:
+        for service, _ in self.members:
             service.start()
 
     def step(self) -> float | None:
         """One turn of every service; returns when the next is due, None if not before news."""
         dues = []
-        for service, bus in self._members:
-            events = bus.poll(0)
-            if events:
-                service.handle(events)
-                dues.append(self.clock.monotonic())
-            due = service.act()
+        for service, bus in self.members:
+            due = self.turn(service, bus)
             if due is not None:
                 dues.append(due)
         return min(dues, default=None)
+
+    def turn(self, service: Service, bus: Bus) -> float | None:
+        """One turn of one service; returns when it is due again: at once when it had news."""
+        events = bus.poll(0)
+        if not events:
+            return service.act()
+        service.handle(events)
+        service.act()
+        return self.clock.monotonic()
 
     def rest_until(self, due: float | None) -> None:
         """Sleeps until ``due``, or until a command or a stop wakes the market's bus."""
@@ -144,7 +150,7 @@ class EmbeddedRun:
 
     def stop(self) -> None:
         """Stops the services, homes first, and closes the ledger."""
-        for service, _ in reversed(self._members):
+        for service, _ in reversed(self.members):
             service.stop()
         self.ledger.close()
 

@@ -14,20 +14,33 @@ from energymarket.errors import SettingsError
 from energymarket.runtime import StopRequest
 from energymarket.units import eur_per_kwh
 from lab.embedded import EmbeddedRun, WorldPlan
-from lab.terminal import LinePrinter, LiveTable
+from lab.export.command import export_with_progress
+from lab.export.folder import LEDGER, check_folder
+from lab.terminal import HeldBack, LinePrinter
+from lab.watch.command import full_screen
+from lab.watch.link import MarketLink
+from lab.watch.picture import Picture, Shown
+from lab.watch.screen import Screen
 from services.market.api import ApiServer, create_app
 from services.market.view import View
 
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """A world, and how to watch it. ``port`` None: no API; ``out``: a folder for the ledger."""
+    """A world, and how to watch it. ``port`` None: no API.
+
+    ``out``: the folder that its ledger is in, for tables and a report; ``trades``: whether every
+    single trade is to be among them (None: unless they are very many).
+    """
 
     world: WorldPlan
     host: str = "127.0.0.1"
     port: int | None = 8000
     headless: bool = False
     token: str = ""
+    out: Path | None = None
+    trades: bool | None = None
+    preset: str = ""
 
 
 class Watcher(Protocol):
@@ -40,46 +53,109 @@ class Watcher(Protocol):
     def stop(self) -> None: ...
 
 
+class FullScreen:
+    """The view that ``energymarket watch`` has, over the run's own API."""
+
+    def __init__(self, console: Console, url: str, token: str, stop: StopRequest) -> None:
+        self._link = MarketLink(url, token, Picture(Shown(url=url, token=token)))
+        self._screen = Screen(console, self._link, stop)
+
+    def start(self) -> None:
+        """Takes the terminal."""
+        self._screen.listen_to_suspension()
+        self._link.start()
+        self._screen.start()
+
+    def show(self, view: View) -> None:
+        """It hears of the tick through the API."""
+
+    def stop(self) -> None:
+        """Gives the terminal back."""
+        try:
+            self._screen.stop()
+        finally:
+            self._link.stop()
+
+
 def ledger_in(folder: Path, *, resume: bool) -> str:
     """The URL of the ledger in a run folder, which is made if need be.
 
-    Raises ``SettingsError`` for a folder that holds a ledger already, unless it is to be resumed.
+    Raises ``SettingsError`` for a folder that holds a ledger already, unless it is to be resumed,
+    and for one that holds other files.
     """
-    path = folder / "ledger.db"
+    path = folder / LEDGER
+    check_folder(folder, option="--out")
     if path.exists() and not resume:
         raise SettingsError(
             f"{path} exists: choose another --out, or go on with that world by --resume."
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"--out {folder} cannot be made: {error.strerror}.") from error
     return f"sqlite:///{path}"
 
 
 def run(plan: RunPlan, *, stop: StopRequest, console: Console) -> None:
     """Runs the world to its end or until ``stop``; the last line printed is the head hash."""
-    log = telemetry.configure("lab", level="warning", form="text", stream=sys.stderr)
+    screen = plan.port is not None and full_screen(console, headless=plan.headless)
+    held = HeldBack() if screen else None
+    log = telemetry.configure("lab", level="warning", form="text", stream=held or sys.stderr)
     world = EmbeddedRun(plan.world, log=log)
     stop.on_request(world.wake)
     server = _served(world, plan, log)
-    live = console.is_terminal and not plan.headless
-    address = f"{server.url}  token for writes: {plan.token}" if server else ""
-    watcher: Watcher = LiveTable(console, address) if live else LinePrinter(console)
-    if server and not live:
+    watcher: Watcher = LinePrinter(console)
+    if server:
+        address = f"{server.url}  token for writes: {plan.token}"
         console.out(f"API and page on {address}", highlight=False)
+        if screen:
+            watcher = FullScreen(console, server.url, plan.token, stop)
     try:
-        world.start()
-        watcher.start()
-        _turn(world, watcher, stop)
-    finally:
-        watcher.stop()
-        if server:
-            server.stop()
+        try:
+            world.start()
+            watcher.start()
+            _turn(world, watcher, stop)
+        finally:
+            watcher.stop()
+            if server:
+                server.stop()
+            if held:
+                held.let_go()
         summary = _summary(world)
+        try:
+            if plan.out:
+                _leave_tables(plan, plan.out, world, console)
+        finally:
+            for line in summary:
+                console.out(line, highlight=False)
+    finally:
         world.stop()
-    for line in summary:
-        console.out(line, highlight=False)
+
+
+def _leave_tables(plan: RunPlan, out: Path, run: EmbeddedRun, console: Console) -> None:
+    """Raises ``ExportFailed``; a signal while it writes leaves the tables out."""
+    leave_out = StopRequest()
+    leave_out.listen_to_signals()
+    world = plan.world
+    settings = {
+        "preset": plan.preset,
+        "homes": world.homes,
+        "ticks": world.tempo.max_ticks,
+        "seed": world.rules.seed,
+        "pace_s": world.tempo.tick_s,
+        "price_model": world.rules.price_model,
+        "surplus_policy": world.policy.surplus.label if world.policy.surplus else None,
+        "need_policy": world.policy.need.label if world.policy.need else None,
+        "profile": world.profile,
+        "climate": world.climate,
+        "catalogue": world.catalogue,
+    }
+    with run.ledger.history.inspection() as look:
+        export_with_progress(
+            console,
+            look,
+            out,
+            again=f"energymarket export {out / LEDGER} FOLDER",
+            trades=plan.trades,
+            settings=settings,
+            leave_out=lambda: leave_out.requested,
+        )
 
 
 def _turn(world: EmbeddedRun, watcher: Watcher, stop: StopRequest) -> None:

@@ -32,10 +32,7 @@ def verify(ledger: Path) -> Verdict:
     Raises ``LedgerFault`` for the first thing that is wrong, ``LedgerUnreadable`` for a file that
     is damaged or no ledger, ``LedgerUnavailable`` or ``SettingsError`` when there is none to read.
     """
-    if ledger.is_dir():
-        raise SettingsError(f"{ledger} is a folder: name the ledger.db in it.")
-    if not ledger.is_file():
-        raise SettingsError(f"{ledger} is not there: name the ledger.db of a run.")
+    ledger_file(ledger)
     begun = time.perf_counter()
     with Inspection.of_file(ledger) as look:
         look.check_kind()
@@ -44,6 +41,14 @@ def verify(ledger: Path) -> Verdict:
     seconds = time.perf_counter() - begun
     from_tick = replay.tick - replay.ticks + 1
     return Verdict(replay.ticks, replay.home_ticks, replay.head_hash.hex(), seconds, from_tick)
+
+
+def ledger_file(ledger: Path) -> None:
+    """Raises ``SettingsError`` for a path that is no file."""
+    if ledger.is_dir():
+        raise SettingsError(f"{ledger} is a folder: name the ledger.db in it.")
+    if not ledger.is_file():
+        raise SettingsError(f"{ledger} is not there: name the ledger.db of a run.")
 
 
 def audited(look: Inspection) -> Replay:

@@ -1,8 +1,8 @@
 """Renews the lock files: the newest versions that pyproject.toml allows.
 
-``make lock``. requirements.lock and requirements-dev.lock are each what a new virtual environment
-holds after an installation, less what the other one names. Comments stay, and so do markers: a line
-with one is for some Pythons or machines only, and perhaps not for this one.
+``make lock``. Each is what a new virtual environment holds after an installation, less what those
+before it name. Comments stay, and so do markers: a line with one is for some Pythons or machines
+only, and perhaps not for this one.
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RUN, DEV = ROOT / "requirements.lock", ROOT / "requirements-dev.lock"
+RUN, PARQUET, DEV = (ROOT / f"requirements{ending}.lock" for ending in ("", "-parquet", "-dev"))
 
 
 def main() -> None:
-    """Writes both files."""
+    """Writes all three files."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = project["project"]["dependencies"]
     tools = project["dependency-groups"]["dev"] + project["build-system"]["requires"]
     with tempfile.TemporaryDirectory() as folder:
         python = _new_environment(Path(folder))
         run = _installed(python, wanted)
+        parquet = _installed(python, project["project"]["optional-dependencies"]["parquet"])
         everything = _installed(python, tools)
     _write(RUN, run)
-    _write(DEV, {name: pin for name, pin in everything.items() if name not in run})
+    _write(PARQUET, {name: pin for name, pin in parquet.items() if name not in run})
+    _write(DEV, {name: pin for name, pin in everything.items() if name not in parquet})
 
 
 def _new_environment(folder: Path) -> str:

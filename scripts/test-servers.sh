@@ -40,7 +40,7 @@ allow_services() {
 
 # Nor is a service to come up with the next boot.
 keep_services_off() {
-  if [[ -d /run/systemd/system && $1 == *-server ]]; then
+  if [[ -d /run/systemd/system && ($1 == *-server || $1 == prometheus) ]]; then
     systemctl --quiet disable "$1" || true
   fi
 }
@@ -66,6 +66,7 @@ need rabbitmq-server /usr/lib/rabbitmq/bin/rabbitmq-server \
   /opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server /usr/local/opt/rabbitmq/sbin/rabbitmq-server \
   rabbitmq-server
 need redis-server redis-server
+need prometheus prometheus
 need chromium chromium chromium-browser google-chrome
 
 if ((${#missing[@]} == 0)); then
@@ -77,7 +78,7 @@ elif command -v apt-get >/dev/null; then
   say "missing for the tests: ${missing[*]}. Install with: sudo apt-get install ${missing[*]}" \
     "(then sudo systemctl disable --now those that are services: the tests start their own)"
 elif command -v brew >/dev/null; then
-  say "missing for the tests: ${missing[*]}. Install with: brew install rabbitmq redis, and a browser such as Google Chrome"
+  say "missing for the tests: ${missing[*]}. Install with: brew install rabbitmq redis prometheus, and a browser such as Google Chrome"
 else
-  say "missing for the tests: ${missing[*]}. See rabbitmq.com/download, redis.io/downloads and chromium.org"
+  say "missing for the tests: ${missing[*]}. See rabbitmq.com/download, redis.io/downloads, prometheus.io/download and chromium.org"
 fi

@@ -37,7 +37,10 @@ CONFINED: Final = {
     "typer": f"{LAB}/",
     "rich": f"{LAB}/",
     "hdrh": f"{LAB}/load/latencies.py",
+    "httpx": f"{LAB}/watch/link.py",
+    "pyarrow": f"{LAB}/export/writers.py",
     "numpy": "_arrays.py",
+    "opentelemetry": f"{KERNEL}/otlp.py",
 }
 """Where each library may be imported: one file, one folder, or files whose names end like this."""
 

@@ -14,6 +14,7 @@ class Found(NamedTuple):
     body: bytes
     headers: dict[str, Any]
     properties: Any = None
+    exchange: str = ""
 
 
 class RabbitProbe:
@@ -34,7 +35,7 @@ class RabbitProbe:
             method, properties, body = self.channel.basic_get(queue, auto_ack=True)
             if method is None:
                 return found
-            found.append(Found(body, properties.headers or {}, properties))
+            found.append(Found(body, properties.headers or {}, properties, method.exchange))
 
     def ready(self, queue: str) -> int | None:
         """How many messages wait in ``queue``; None if there is no such queue."""

@@ -38,7 +38,7 @@ _MOST_ROUTES: Final = 4_096
 
 
 class Arrived(NamedTuple):
-    """A whole delivery; ``end`` is where the bytes after it begin."""
+    """A whole delivery; ``end`` is where the bytes after it begin, ``trace`` as in ``Delivery``."""
 
     end: int
     consumer: bytes
@@ -47,6 +47,7 @@ class Arrived(NamedTuple):
     exchange: str
     routing_key: str
     body: bytes
+    trace: str = ""
 
 
 def frame_end(data: bytes, begin: int) -> int:

@@ -84,7 +84,8 @@ class Session:
             self._channel.basic_ack(tag, multiple)
 
     def end(self) -> None:
-        """Counts what was never confirmed as lost."""
+        """Counts the end, and what was never confirmed as lost."""
+        self._counters.disconnects += 1
         self._counters.lost += len(self._confirms)
 
 

@@ -12,8 +12,9 @@ class BusCounters:
     ``published`` went out; each of them becomes ``confirmed``, ``rejected`` (the broker refused it,
     a queue being full) or ``lost`` (the connection broke first; it may have arrived). ``dropped``
     never went out: the broker was away, or too much was unconfirmed. ``returned`` are confirmed
-    too: mandatory, and no queue wanted them. ``encode_s`` and ``decode_s`` are the owner's time
-    between messages and bytes, in seconds, taken once per batch.
+    too: mandatory, and no queue wanted them. ``connects`` and ``disconnects`` differ by one while
+    there is a connection. ``encode_s`` and ``decode_s`` are the owner's time between messages and
+    bytes, in seconds, taken once per batch.
     """
 
     published: int = 0
@@ -26,6 +27,7 @@ class BusCounters:
     refused: int = 0
     dead_lettered: int = 0
     connects: int = 0
+    disconnects: int = 0
     encode_s: float = 0.0
     decode_s: float = 0.0
 
@@ -33,3 +35,8 @@ class BusCounters:
     def reconnects(self) -> int:
         """Connections after the first."""
         return max(self.connects - 1, 0)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self.connects > self.disconnects

@@ -25,6 +25,7 @@ from energymarket.bus.port import (
 from energymarket.codec import encode
 from energymarket.errors import BusClosed
 from energymarket.topology import DEAD
+from energymarket.tracing import headers_of, trace_in
 
 __all__ = ["MemoryBroker", "MemoryBus"]
 
@@ -151,6 +152,7 @@ class MemoryBus:
                 queue.dispatch()
 
     def _leave(self) -> None:
+        self.counters.disconnects += self._channel.connected
         for queue, returned in self._channel.abandon().items():
             self._broker.give_back(queue, returned)
         self._broker.delete_queues_of(self._channel)
@@ -193,6 +195,7 @@ class MemoryBus:
             stored.returns > 0,
             generation,
             tag,
+            trace_in(stored.headers),
         )
 
     def _send(self, publication: Publication, body: bytes) -> bool:
@@ -201,7 +204,8 @@ class MemoryBus:
             self.counters.dropped += 1
             return False
         exchange, key = publication.exchange, publication.routing_key
-        stored = Stored(Content(body), exchange, key, publication.persistent)
+        headers = headers_of(publication.trace)
+        stored = Stored(Content(body), exchange, key, publication.persistent, headers)
         kind = type(publication.message).__name__ if publication.mandatory else None
         return self._deliver(stored, mandatory_kind=kind)
 

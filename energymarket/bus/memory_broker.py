@@ -147,7 +147,11 @@ class MemoryBroker:
         died_before = stored.headers is not None and "x-first-death-queue" in stored.headers
         if exchange is None or exchange not in self.router or died_before:
             return
-        headers = {"x-first-death-reason": reason, "x-first-death-queue": queue.spec.name}
+        headers = {
+            **(stored.headers or {}),
+            "x-first-death-reason": reason,
+            "x-first-death-queue": queue.spec.name,
+        }
         self.route(Stored(stored.content, exchange, stored.routing_key, stored.persistent, headers))
 
     def _is_locked(self, spec: Queue, owner: Channel) -> bool:

@@ -21,7 +21,7 @@ class Publication:
     """A message on its way out.
 
     ``persistent`` survives a broker restart in a durable queue. ``mandatory`` comes back as
-    ``Returned`` when no queue is bound for it.
+    ``Returned`` when no queue is bound for it. ``trace`` is the trace context that goes with it.
     """
 
     exchange: str
@@ -29,6 +29,7 @@ class Publication:
     message: Message
     persistent: bool = False
     mandatory: bool = False
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Delivery:
     Exactly one of ``message`` and ``refusal`` is set: a body that is no message of this system is
     delivered too, with the reason, so that its reader can dead-letter it. ``generation`` and
     ``tag`` are the bus's own: an acknowledgement after the connection was lost is dropped, for the
-    broker delivers that message again.
+    broker delivers that message again. ``trace`` is the trace context that came with it, which
+    anybody may have written; empty where there was none.
     """
 
     queue: str
@@ -50,6 +52,7 @@ class Delivery:
     redelivered: bool
     generation: int
     tag: int
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ from energymarket.errors import BusError
 from energymarket.settings import without_password
 from energymarket.telemetry import Log
 from energymarket.topology import DEAD, Topology
+from energymarket.tracing import trace_in
 
 _CODES: Final[dict[type, int]] = {
     exceptions.ProbableAuthenticationError: ACCESS_REFUSED,
@@ -343,6 +344,7 @@ class _Link:
                 came.redelivered,
                 came.tag,
                 came.body,
+                came.trace,
             )
         )
 
@@ -405,10 +407,10 @@ class _Connection(Wire, pika.SelectConnection):  # type: ignore[misc]  # untyped
 
 
 def _by_the_driver(
-    take: Callable[[Arrived], None], _channel: Any, method: Any, _properties: Any, body: bytes
+    take: Callable[[Arrived], None], _channel: Any, method: Any, properties: Any, body: bytes
 ) -> None:
-    exchange, key = method.exchange, method.routing_key
-    take(Arrived(0, b"", method.delivery_tag, method.redelivered, exchange, key, body))
+    tag, again, trace = method.delivery_tag, method.redelivered, trace_in(properties.headers)
+    take(Arrived(0, b"", tag, again, method.exchange, method.routing_key, body, trace))
 
 
 def _prefetch(topology: Topology) -> int:

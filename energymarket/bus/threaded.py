@@ -17,9 +17,10 @@ from energymarket.codec import decode, encode
 from energymarket.errors import BusClosed, BusError, MessageRefused
 from energymarket.messages import AnyMessage
 from energymarket.topology import DEAD
+from energymarket.tracing import headers_of
 
-RawDelivery: TypeAlias = tuple[int, str, str, str, bool, int, bytes]
-"""Generation, queue, exchange, routing key, redelivered, tag, body."""
+RawDelivery: TypeAlias = tuple[int, str, str, str, bool, int, bytes, str]
+"""Generation, queue, exchange, routing key, redelivered, tag, body, trace context."""
 
 Arrivals: TypeAlias = Inbox[RawDelivery | BusEvent]
 
@@ -146,7 +147,7 @@ class ThreadedBus:
         return counters.published - counters.confirmed - counters.rejected - counters.lost
 
     def _delivery(self, raw: RawDelivery) -> Delivery:
-        generation, queue, exchange, routing_key, redelivered, tag, body = raw
+        generation, queue, exchange, routing_key, redelivered, tag, body, trace = raw
         message: AnyMessage | None = None
         refusal: tuple[str, str] | None = None
         self.counters.delivered += 1
@@ -156,7 +157,16 @@ class ThreadedBus:
             refusal = (error.reason, str(error))
             self.counters.refused += 1
         return Delivery(
-            queue, exchange, routing_key, body, message, refusal, redelivered, generation, tag
+            queue,
+            exchange,
+            routing_key,
+            body,
+            message,
+            refusal,
+            redelivered,
+            generation,
+            tag,
+            trace,
         )
 
 
@@ -173,6 +183,7 @@ def _outgoing(publication: Publication) -> Outgoing:
         encode(message),
         publication.persistent,
         publication.mandatory,
+        headers_of(publication.trace),
     )
 
 

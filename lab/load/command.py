@@ -21,7 +21,7 @@ from lab.load.conductor import INTERRUPTED, Conductor, Interrupted
 from lab.load.display import Lines, LiveTable, summary
 from lab.load.knee import Knee, find_knee
 from lab.load.market_api import MarketApi
-from lab.load.plan import LoadPlan
+from lab.load.plan import MOST_HOMES_PER_MESSAGE, LoadPlan
 from lab.load.result import Result
 
 EXAMPLE: Final = (
@@ -42,7 +42,8 @@ def load(
         typer.Option(
             min=0,
             max=MAX_HOMES_PER_FLEET,
-            help="most homes in a message, either way; 0 is all homes of a fleet",
+            help="most homes in a message, either way; 0 is all homes of a fleet, at most "
+            f"{MOST_HOMES_PER_MESSAGE}",
         ),
     ] = 0,
     ticks: Annotated[

@@ -37,7 +37,7 @@ class Crew:
                     amqp_url=plan.amqp_url,
                     instance=f"{instance}-{number}",
                     sizes=sizes,
-                    homes_per_message=plan.homes_per_message,
+                    homes_per_message=plan.most_per_message(),
                 )
                 self._workers.append(_Worker(number, begin, self._news))
         except BaseException:
@@ -46,6 +46,11 @@ class Crew:
 
     def __len__(self) -> int:
         return len(self._workers)
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the workers."""
+        return [worker.pid for worker in self._workers]
 
     def go(self, go: wire.Go) -> None:
         """Tells all of them to begin."""
@@ -124,6 +129,10 @@ class _Worker:
         self._reader = threading.Thread(target=self._read, name=f"worker-{number}", daemon=True)
         self._reader.start()
         self.tell(begin)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def tell(self, command: wire.Command) -> None:
         assert self._process.stdin

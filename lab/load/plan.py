@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Final
 
 from energymarket.errors import SettingsError
 from energymarket.messages import MAX_HOMES_PER_FLEET
 
 ENDLESS_TICK = 2**53
 
+MOST_HOMES_PER_MESSAGE: Final = 50_000
+"""So many receipts, with two gifts to a home, fit into a body (``codec.MAX_BODY_BYTES``) however
+long their numbers are."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
     """``ticks`` 0: as many as ``seconds`` has; ``pace_s`` 0: closed mode, else open mode;
-    ``homes_per_message`` 0: all homes of a fleet; ``processes`` 0: as many as processors."""
+    ``homes_per_message`` 0: all homes of a fleet, as far as they fit into a message;
+    ``processes`` 0: as many as processors."""
 
     amqp_url: str
     homes: int
@@ -37,10 +43,20 @@ class LoadPlan:
             )
         if -(-self.homes // self.fleets) > MAX_HOMES_PER_FLEET:
             raise SettingsError(f"a fleet has at most {MAX_HOMES_PER_FLEET} homes: more --fleets.")
+        if self.homes_per_message > MOST_HOMES_PER_MESSAGE:
+            raise SettingsError(
+                f"--homes-per-message is {self.homes_per_message}; more than "
+                f"{MOST_HOMES_PER_MESSAGE} need not fit into a message: choose fewer, or 0."
+            )
 
     def sizes(self) -> list[int]:
         """The homes of each fleet, as equal as can be."""
         return _divided(self.homes, self.fleets)
+
+    def most_per_message(self) -> int:
+        """What the fleets keep to: no bound (0) only where all homes of a fleet fit."""
+        fits = max(self.sizes()) <= MOST_HOMES_PER_MESSAGE
+        return self.homes_per_message or (0 if fits else MOST_HOMES_PER_MESSAGE)
 
     def crews(self) -> list[list[int]]:
         """The fleets' sizes, process by process."""
@@ -54,12 +70,10 @@ class LoadPlan:
     def messages_per_tick(self) -> int:
         """The most order messages that a tick can take: each fleet has offers and requests, the
         last of either not full."""
-        if not self.homes_per_message:
+        most = self.most_per_message()
+        if not most:
             return 2 * self.fleets
-        return sum(
-            min(homes, -(-homes // self.homes_per_message) + 1) if homes > 1 else 1
-            for homes in self.sizes()
-        )
+        return sum(min(homes, -(-homes // most) + 1) if homes > 1 else 1 for homes in self.sizes())
 
     def facts(self) -> dict[str, object]:
         """What two runs must have in common to be compared."""

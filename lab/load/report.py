@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from energymarket.errors import SettingsError
-from lab.load import svg
+from lab import svg, web_page
 from lab.load.baseline import Verdict
 from lab.load.display import headline, shown, totals
 from lab.load.knee import Knee
@@ -19,20 +19,6 @@ from lab.load.result import Result
 HTML, JSON = "report.html", "report.json"
 
 _CURVE: Final = (0.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99)
-_STYLE: Final = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:900px;margin:2em auto;padding:0 1em;
-color:#222;background:#fff}
-h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}
-svg{width:100%;height:auto;display:block}svg text{font:11px system-ui,sans-serif;fill:#555}
-.grid{stroke:#ddd;stroke-width:1;fill:none}
-table{border-collapse:collapse}td,th{padding:.15em 1em .15em 0;text-align:left}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-.legend span{margin-right:1.2em;white-space:nowrap}
-.legend i{display:inline-block;width:.8em;height:.8em;margin-right:.35em}
-.bad{color:#b00}pre{overflow:auto;background:#f5f5f5;padding:1em}
-@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}.grid{stroke:#444}
-svg text{fill:#aaa}pre{background:#222}}
-"""
 
 
 def as_json(result: Result, knee: Knee | None) -> dict[str, Any]:
@@ -88,13 +74,13 @@ def html(
         mark = "" if verdict.ok else ' class="bad"'
         body.append(f"<p{mark}>{escape(verdict.sentence())}</p>")
     body += [
-        _table((), totals(result)),
+        web_page.table((), totals(result)),
         "<h2>Throughput</h2>",
         _over_time(result, "orders/s", [("orders/s", "orders_per_s")]),
         _over_time(result, "ticks/s", [("ticks/s", "ticks_per_s")]),
         "<h2>Latency of an order</h2>",
         f"<p>{escape(_counted_from(result))}</p>",
-        _table(*_percentiles(result)),
+        web_page.table(*_percentiles(result)),
         _over_time(result, "ms", [("p50", "p50_ms"), ("p99", "p99_ms")]),
         _curve(result),
         "<h2>Where the time of a tick goes</h2>",
@@ -104,12 +90,7 @@ def html(
         "<h2>The market and this machine</h2>",
         f"<pre>{escape(_facts(data))}</pre>",
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>energymarket load</title><style>{_STYLE}</style></head>\n"
-        "<body>\n" + "\n".join(body) + "\n</body></html>\n"
-    )
+    return web_page.page("energymarket load", body)
 
 
 def _counted_from(result: Result) -> str:
@@ -158,7 +139,7 @@ def _parts(result: Result) -> str:
         (part.name, part.where, shown(part.ms), f"{part.ms / whole:.1%}") for part in result.parts
     ]
     picture = svg.bar([(part.name, part.ms) for part in result.parts])
-    return picture + _table(("part", "where", "ms a tick", "share"), rows)
+    return picture + web_page.table(("part", "where", "ms a tick", "share"), rows)
 
 
 def _phases(result: Result) -> str:
@@ -188,21 +169,8 @@ def _knee(knee: Knee) -> str:
     chart = svg.line_chart(
         [svg.Line("p99", points), svg.Line("pace", pace)], svg.Axis("homes"), svg.Axis("ms")
     )
-    return chart + _table(("homes", "orders/s", "p99 ms", "holds"), rows)
+    return chart + web_page.table(("homes", "orders/s", "p99 ms", "holds"), rows)
 
 
 def _facts(data: Mapping[str, Any]) -> str:
     return json.dumps({name: data[name] for name in ("plan", "market", "machine")}, indent=1)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    made = ["<table>"]
-    if head:
-        made.append("<tr>" + "".join(_cell("th", each) for each in head) + "</tr>")
-    made += ["<tr>" + "".join(_cell("td", each) for each in row) + "</tr>" for row in rows]
-    return "".join(made) + "</table>"
-
-
-def _cell(tag: str, text: str) -> str:
-    number = ' class="n"' if text[:1].isdigit() or text.endswith("ms") else ""
-    return f"<{tag}{number}>{escape(text)}</{tag}>"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from energymarket.bus.port import Bus
 from energymarket.bus.rabbit import RabbitBus
 from energymarket.bus.rabbit_options import RabbitOptions
 from energymarket.clock import SystemClock
@@ -9,6 +13,8 @@ from energymarket.runtime import StopRequest, main, run_service
 from energymarket.settings import load
 from energymarket.telemetry import configure
 from services.external.catalogue_file import load_catalogue
+from services.external.domain.catalogue import Catalogue
+from services.external.meter import Meter
 from services.external.service import ExternalService
 from services.external.settings import ExternalSettings
 
@@ -25,8 +31,23 @@ def run() -> None:
     bus = RabbitBus(
         url=settings.amqp_url, name="external", app_id="external", log=log, options=options
     )
-    service = ExternalService(bus=bus, catalogue=catalogue, log=log)
-    run_service(service, bus, clock, stop)
+    with meter(settings, bus, catalogue) as counting:
+        service = ExternalService(bus=bus, catalogue=catalogue, log=log, meter=counting)
+        run_service(service, bus, clock, stop)
+
+
+@contextmanager
+def meter(chosen: ExternalSettings, bus: Bus, catalogue: Catalogue) -> Iterator[Meter]:
+    """One that counts nothing, or where a port is set, one whose numbers are served there."""
+    if not chosen.metrics_port:
+        yield Meter()
+        return
+    from energymarket.exporter import serving  # noqa: PLC0415 - has its price in memory
+    from services.external.metrics import ExternalMetrics  # noqa: PLC0415
+
+    metrics = ExternalMetrics(catalogue)
+    with serving(metrics, bus.counters, chosen):
+        yield metrics
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from energymarket.telemetry import Log
 from energymarket.topology import EXTERNAL, Topology, listener_topology
 from energymarket.units import eur_per_kwh
 from services.external.domain.catalogue import Catalogue, events_starting
+from services.external.meter import Meter
 
 HORIZON_TICKS: Final = 32
 """How far ahead of the market the bulletins go."""
@@ -46,11 +47,14 @@ class ExternalService:
         catalogue: Catalogue,
         log: Log,
         new_key: Callable[[], str] = lambda: secrets.token_hex(8),
+        meter: Meter | None = None,
     ) -> None:
+        """``meter`` is told what happens, for whoever counts it."""
         self._bus = bus
         self._catalogue = catalogue
         self._log = log
         self._new_key = new_key
+        self._meter = meter or Meter()
         self._wanted: TickOpened | TickAwaited | None = None
         self._opened: TickOpened | None = None  # is still to be logged
         self._told: tuple[str, int] | None = None  # run and tick of the last line
@@ -125,12 +129,14 @@ class ExternalService:
                 for tick, events in starting.items()
             ]
         )
+        self._meter.published(len(starting))
 
     def _log_opened(self, opened: TickOpened) -> None:
         """One line for each event that started since the last tick seen, and one for the tick."""
         if (opened.run, opened.tick) == self._told:
             return  # the market repeats itself; the log need not
         self._told = (opened.run, opened.tick)
+        self._meter.opened(len(opened.events))
         started: list[str] = []
         for tick in [tick for tick in self._starting if tick <= opened.tick]:
             for event in self._starting.pop(tick):
@@ -142,6 +148,7 @@ class ExternalService:
         )
 
     def _log_start(self, event: EventStart, tick: int) -> None:
+        self._meter.started(event.name)
         self._log.info(
             f"event {event.name} starts",
             tick=tick,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from energymarket.settings import Settings
+from energymarket.settings import ExporterSettings
 
 
-class ExternalSettings(Settings):
+class ExternalSettings(ExporterSettings):
     """The settings of ``python -m services.external``."""
 
     catalogue: str = Field(

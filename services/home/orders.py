@@ -29,19 +29,21 @@ def order_messages(
     offers: OrderRows,
     requests: OrderRows,
     homes_per_message: int = 0,
+    trace: str = "",
 ) -> list[Publication]:
     """Offers and requests for the open tick; homes without surplus offer 0 Wh.
 
-    One message each, or with ``homes_per_message`` as many as no more homes in one take.
+    One message each, or with ``homes_per_message`` as many as no more homes in one take. All carry
+    the trace context ``trace``.
     """
     key = topology.order_key(welcome.fleet)
     publications = []
     for part in _parts(offers, homes_per_message):
         message: Offers | Requests = _message(Offers, welcome, tick, part)
-        publications.append(Publication(topology.OFFERS, key, message, True, True))
+        publications.append(Publication(topology.OFFERS, key, message, True, True, trace))
     for part in _parts(requests, homes_per_message):
         message = _message(Requests, welcome, tick, part)
-        publications.append(Publication(topology.REQUESTS, key, message, True, True))
+        publications.append(Publication(topology.REQUESTS, key, message, True, True, trace))
     return publications
 
 

@@ -24,20 +24,25 @@ from energymarket.messages import (
     Welcome,
 )
 from energymarket.telemetry import Log
+from energymarket.tracing import Tracer
 from services.home.domain.profile import PolicyChoice
 from services.home.hosted import Hosted, Opened, hosted
+from services.home.meter import Meter
 from services.home.orders import order_messages
 from services.home.receipts import ReceiptParts
 from services.home.report import report_receipts
 
 FIRST_REPEAT_S = 1.0
 LONGEST_REPEAT_S = 10.0
+LONGEST_FIRST_REPEAT_S = 5.0
+_GUESSED_ANSWER_S_PER_HOME = 10e-6
 _REFUSALS_THAT_END_MEMBERSHIP = frozenset({"unknown_fleet", "wrong_run", "not_your_home"})
 
 
 @dataclass(slots=True)
 class _Repeat:
-    """When to say a thing again: after 1 s, then at doubling intervals up to 10 s."""
+    """When to say a thing again: first after 1 s, unless told otherwise, then at doubling intervals
+    up to 10 s."""
 
     due: float = 0.0
     interval_s: float = FIRST_REPEAT_S
@@ -62,12 +67,18 @@ class HomeService:
         policy: PolicyChoice | None = None,
         profile: str = "residential",
         homes_per_message: int = 0,
+        meter: Meter | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
-        """``homes_per_message`` is the most homes in one message, either way; 0: no bound."""
+        """``homes_per_message`` is the most homes in one message, either way; 0: no bound.
+
+        ``meter`` is told what happens, for whoever counts it.
+        """
         self._bus, self._clock, self._log, self._new_key = bus, clock, log, new_key
         self._instance, self._homes = instance, homes
         self._policy, self._profile = policy or PolicyChoice(), profile
         self._homes_per_message = homes_per_message
+        self._meter, self._tracer = meter or Meter(), tracer or Tracer()
         self._fleet = ""
         self._welcome: Welcome | None = None
         self._parts = ReceiptParts()
@@ -76,10 +87,14 @@ class HomeService:
         self._stock_tick = 0  # the stocks are those after this tick
         self._settled_tick = 0
         self._opened: Opened | None = None
+        self._opened_trace = ""
         self._sent: list[Publication] = []
         self._sent_for = (0, 0)  # (tick, epoch)
         self._join = _Repeat()
         self._order = _Repeat()
+        self._ordered_at = 0.0
+        # How long the newest receipts took; before any, what so many homes may well take.
+        self._answered_within_s = _GUESSED_ANSWER_S_PER_HOME * homes
 
     # ------------------------------------------------------------------------------ life cycle
 
@@ -121,11 +136,12 @@ class HomeService:
     def _receive(self, delivery: Delivery) -> None:
         match delivery.message:
             case Receipts() as receipts:
-                self._on_receipts(receipts)
+                with self._tracer.child("take receipts", delivery.trace):
+                    self._on_receipts(receipts)
                 if receipts.opened and self._welcome and receipts.run == self._welcome.run:
                     self._note_opened(receipts.opened)
             case TickOpened() as opened:
-                self._on_opened(opened)
+                self._on_opened(opened, delivery.trace)
             case Welcome() as welcome:
                 self._on_welcome(welcome)
             case Refused() as refused:
@@ -146,6 +162,7 @@ class HomeService:
         if self._welcome is None or welcome.run != self._welcome.run:
             self._opened, self._sent_for = None, (0, 0)
         self._welcome = welcome
+        self._meter.joined(len(welcome.home))
         self._parts.forget()
         self.hosted.set_stocks(welcome.home, welcome.stock_wh)
         self._stock_tick = welcome.settled_tick
@@ -156,16 +173,17 @@ class HomeService:
         if welcome.opened:
             self._on_opened(welcome.opened)
 
-    def _on_opened(self, opened: TickOpened) -> None:
+    def _on_opened(self, opened: TickOpened, trace: str = "") -> None:
         if self._welcome and opened.run != self._welcome.run:
             self._join_anew()
         else:
-            self._note_opened(opened)
+            self._note_opened(opened, trace)
 
-    def _note_opened(self, opened: Opened) -> None:
+    def _note_opened(self, opened: Opened, trace: str = "") -> None:
         newest = self._opened
         if newest is None or (opened.epoch, opened.tick) >= (newest.epoch, newest.tick):
-            self._opened = opened
+            self._opened, self._opened_trace = opened, trace
+            self._meter.opened(opened.tick)
 
     def _on_receipts(self, receipts: Receipts) -> None:
         if (
@@ -184,6 +202,8 @@ class HomeService:
             self.hosted.set_stocks(part.home, part.stock_wh)
             self._stock_tick = self._settled_tick = part.tick
         if parts:
+            self._meter.received(parts)
+            self._answered_within_s = self._clock.monotonic() - self._ordered_at
             report_receipts(self._log, parts, self.hosted.only_profile)
 
     def _on_receipts_of_a_predecessor(self, receipts: Receipts, homes: Hosted) -> None:
@@ -191,11 +211,13 @@ class HomeService:
         homes.set_stocks(receipts.home, receipts.stock_wh)
         if not self._homes_per_message:  # else more of them may follow
             self._stock_tick = receipts.tick
+        self._meter.received([receipts])
         report_receipts(self._log, [receipts], homes.only_profile)
 
     def _on_refused(self, refused: Refused) -> None:
         if refused.fleet != self._fleet:
             return
+        self._meter.refused(refused.reason)
         if refused.reason == "full":
             self._log.warning("not admitted; trying again", why=refused.detail)
         elif refused.reason in _REFUSALS_THAT_END_MEMBERSHIP:
@@ -228,15 +250,21 @@ class HomeService:
             # Receipts in between were lost on the way: the market's Welcome has the stocks.
             return self._ask_to_join(now)
         if self._sent_for[0] != opened.tick:
-            offers, requests = self.hosted.orders(opened)
+            with self._tracer.child("make orders", self._opened_trace) as span:
+                offers, requests = self.hosted.orders(opened)
             self._sent = order_messages(
-                self._welcome, opened.tick, offers, requests, self._homes_per_message
+                self._welcome, opened.tick, offers, requests, self._homes_per_message, span.trace
             )
-            self._order = _Repeat()
+            self._meter.computed(offers, requests)
+            # In a large market a tick takes seconds, and a copy of every order would lengthen it.
+            patience_s = min(2 * self._answered_within_s, LONGEST_FIRST_REPEAT_S)
+            self._order = _Repeat(interval_s=max(patience_s, FIRST_REPEAT_S))
+            self._ordered_at = now
         elif self._sent_for[1] == opened.epoch and now < self._order.due:
             return self._order.due
         self._sent_for = (opened.tick, opened.epoch)
         self._bus.publish(self._sent)
+        self._meter.ordered(opened.tick)
         self._order.said(now)
         return self._order.due
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from energymarket.messages import MAX_HOMES_PER_FLEET
-from energymarket.settings import Settings
+from energymarket.settings import ExporterSettings
 from services.home.domain.profile import PolicyChoice
 
 
@@ -16,7 +16,7 @@ def _known_policy(text: str) -> str:
     return text
 
 
-class HomeSettings(Settings):
+class HomeSettings(ExporterSettings):
     """What a home process reads from the environment."""
 
     homes_per_replica: int = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from energymarket import runtime, settings, telemetry
+from energymarket import runtime, settings, telemetry, tracing
 from energymarket.bus.rabbit import RabbitBus
 from energymarket.clock import SystemClock
 from energymarket.redis_weather_store import RedisWeatherStore
@@ -35,10 +35,12 @@ def run(checkpoint: Checkpoint = pass_by) -> None:
     log = telemetry.configure("market", level=chosen.log_level, form=chosen.log_format)
     stop = runtime.StopRequest()
     stop.listen_to_signals()
+    collector = settings.otlp_endpoint()
     lock = LedgerLock(chosen.ledger_url)
     ledger = Ledger.open(chosen.ledger_url, rules(chosen), retention(chosen))
     try:
-        _Process(chosen, log, stop, ledger, lock, checkpoint).run()
+        with tracing.exported(collector, "market", chosen.trace_ratio) as tracer:
+            _Process(chosen, log, stop, ledger, lock, checkpoint, tracer).run()
     finally:
         ledger.close()
         lock.close()
@@ -55,8 +57,9 @@ class _Process:
         ledger: Ledger,
         lock: LedgerLock,
         checkpoint: Checkpoint,
+        tracer: tracing.Tracer,
     ) -> None:
-        self._chosen, self._log, self._stop = chosen, log, stop
+        self._chosen, self._log, self._stop, self._tracer = chosen, log, stop, tracer
         self._ledger, self._checkpoint = ledger, checkpoint
         self._clock, self._metrics = SystemClock(), MarketMetrics()
         self._leadership = Leadership(
@@ -119,6 +122,7 @@ class _Process:
             checkpoint=self._checkpoint,
             renew=self._leadership.renew,
             metrics=self._metrics,
+            tracer=self._tracer,
         )
         self._on_duty.market = market
         self._metrics.settling.set(1)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
+from typing import Any
 
-from energymarket.columns import Rows, is_long, many
+from energymarket.columns import Rows
 from energymarket.messages import OpenedTick, Receipts, Refused, TickOpened, TickSettled, Welcome
 from services.market.books import Books
 from services.market.domain.gifts import Gifts
 from services.market.domain.membership import Fleet
 from services.market.domain.order_book import Refusal
-from services.market.domain.receipts import Chosen, FewRows
+from services.market.domain.receipts import pick, receipt_columns
 from services.market.domain.record import Opening, SettledTick
 
 
+@lru_cache(maxsize=10_000)
 def fleet_secret(key: bytes, fleet: str) -> str:
-    """The secret that a fleet's messages must carry: 128 bits of HMAC-SHA256 over its key."""
+    """The secret that a fleet's messages must carry: 128 bits of HMAC-SHA256 over its key.
+    Each of its orders asks for it, so that it is kept."""
     return hmac.new(key, fleet.encode(), hashlib.sha256).hexdigest()[:32]
 
 
@@ -102,6 +106,7 @@ class ReceiptWriter:
     def __init__(self, run: str, settled: SettledTick) -> None:
         self._run, self._settled = run, settled
         self._rows = Rows(settled.home)
+        self._columns = receipt_columns(settled)
         out = settled.outcome
         self._gifts = Gifts.paired(settled.home, out.given_wh, out.received_wh)
 
@@ -123,41 +128,20 @@ class ReceiptWriter:
     ) -> Receipts:
         """What the tick did to those homes of the fleet that were in its roster. A part of a
         fleet's homes is written as a fleet of these homes."""
-        chosen = self._chosen(fleet.homes)
-        out = self._settled.outcome
-        price = self._settled.opening.price_neur_per_wh
-        homes = chosen.of(self._settled.home)
-        gifts = self._gifts.touching(homes)
-        given_wh, received_wh = chosen.of(out.given_wh), chosen.of(out.received_wh)
-        sold_wh, bought_wh = chosen.of(out.sold_wh), chosen.of(out.bought_wh)
+        roster = self._settled.home
+        chosen = pick(roster, self._rows, fleet.homes)
+        columns: dict[str, Any] = {name: chosen(each) for name, each in self._columns.items()}
+        homes = columns["home"]
+        gifts = self._gifts if len(homes) == len(roster) else self._gifts.touching(homes)
         return Receipts(
             run=self._run,
             fleet=fleet.key,
             tick=self._settled.tick,
-            price_neur_per_wh=price,
+            price_neur_per_wh=self._settled.opening.price_neur_per_wh,
             late=late,
-            home=homes,
-            present=chosen.present(self._settled.orders.policy),
-            net_wh=chosen.net_wh(received_wh, bought_wh, given_wh, sold_wh),
-            given_wh=given_wh,
-            received_wh=received_wh,
-            sold_wh=sold_wh,
-            bought_wh=bought_wh,
-            spilled_wh=chosen.of(out.spilled_wh),
-            unserved_wh=chosen.of(out.unserved_wh),
-            stock_wh=chosen.of(out.stock_wh),
-            charged_neur=chosen.charged_neur(price, bought_wh, sold_wh),
-            balance_neur=chosen.of(out.balance_neur),
             gift_giver=gifts.giver,
             gift_taker=gifts.taker,
             gift_wh=gifts.energy_wh,
             opened=opened,
+            **columns,
         )
-
-    def _chosen(self, homes: Sequence[int]) -> Chosen:
-        """The rows of those homes that were in the tick's roster."""
-        if is_long(self._settled.home) and many(len(homes)):
-            from services.market.domain import receipt_arrays  # noqa: PLC0415 - see columns
-
-            return receipt_arrays.chosen(self._settled.home, self._rows, homes)
-        return FewRows([row for row in map(self._rows.of, homes) if row is not None])

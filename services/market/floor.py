@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from energymarket.bus.port import Delivery
 from energymarket.messages import TickOpened
+from energymarket.tracing import NO_SPAN, Span, Tracer
 from services.market.books import Books
 from services.market.checkpoints import Checkpoint
 from services.market.domain.membership import Fleet
@@ -22,7 +23,8 @@ class OpenTick:
     """The tick that is open: what it started with, who is in it, what has come in.
 
     ``held`` are the deliveries that may be acknowledged once the tick is in the ledger; ``settled``
-    is set when the orders are complete and only the ledger is still to take them.
+    is set when the orders are complete and only the ledger is still to take them. ``span`` is open
+    as long as the tick.
     """
 
     opening: Opening
@@ -34,6 +36,7 @@ class OpenTick:
     announce_at: float
     held: list[Delivery] = field(default_factory=list)
     settled: SettledTick | None = None
+    span: Span = NO_SPAN
 
 
 @dataclass(slots=True)
@@ -54,6 +57,7 @@ class Floor:
     open_tick: OpenTick | None = None
     homes_per_message: dict[str, int] = field(default_factory=dict)
     taking_s: float = 0.0
+    tracer: Tracer = field(default_factory=Tracer)
 
     @property
     def coming_tick(self) -> int:

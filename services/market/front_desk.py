@@ -17,7 +17,7 @@ from energymarket.messages import Bulletin, Join, Leave, Message, Orders
 from energymarket.telemetry import Log
 from services.market import answers
 from services.market.checkpoints import FLEET_STORED, ORDER_RECEIVED
-from services.market.domain.home_ids import foreign_homes, to_ranges
+from services.market.domain.home_ids import foreign_homes, to_ranges, within_stretch
 from services.market.domain.membership import Fleet, FleetsFull
 from services.market.domain.order_book import Refusal
 from services.market.domain.record import SettledTick
@@ -59,7 +59,8 @@ class FrontDesk:
     def _dispatch(self, delivery: Delivery) -> None:
         match delivery.message:
             case Orders() as orders:
-                self._on_orders(delivery, orders)
+                with self._floor.tracer.child("take order", delivery.trace):
+                    self._on_orders(delivery, orders)
             case Bulletin() as bulletin:
                 self._on_bulletin(delivery, bulletin)
             case Join() as join:
@@ -268,6 +269,8 @@ class FrontDesk:
     def _foreign(self, homes: Sequence[int], fleet: Fleet) -> tuple[int, ...]:
         """Those of the homes that are not the fleet's. A large fleet may send many small messages,
         so these are looked up home by home."""
+        if within_stretch(homes, fleet.homes):
+            return ()
         if not is_long(homes) and self._floor.books.membership.holds(fleet, homes):
             return ()
         return foreign_homes(homes, fleet.homes)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
-_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+from energymarket.exporter import BUCKETS_S, ServiceMetrics
 
 
-class MarketMetrics:
+class MarketMetrics(ServiceMetrics):
     """One registry per market, so that several can live in one process."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+        super().__init__()
+        registry = self.registry
 
         def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
             return Counter(f"energymarket_{name}", text, labels, registry=registry)
@@ -44,7 +45,7 @@ class MarketMetrics:
             "Time of a tick by phase: collect (of which decode, take), settle, commit, "
             "answer (of which encode)",
             ("phase",),
-            buckets=_BUCKETS_S,
+            buckets=BUCKETS_S,
             registry=registry,
         )
         # Looked up by label once, not on every tick.

@@ -13,6 +13,7 @@ from energymarket.bus.port import Bus, BusEvent, Connected, Delivery, Disconnect
 from energymarket.clock import Clock
 from energymarket.messages import EventStart
 from energymarket.telemetry import Log
+from energymarket.tracing import Tracer
 from energymarket.weather_store import WeatherStore
 from services.market.books import Books, KnownPolicies
 from services.market.checkpoints import Checkpoint, pass_by
@@ -48,6 +49,7 @@ class MarketService:
         checkpoint: Checkpoint = pass_by,
         renew: Callable[[float], object] = unchallenged,
         metrics: MarketMetrics | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """``end_when_done`` finishes the service after the last tick; else it keeps answering.
 
@@ -56,6 +58,7 @@ class MarketService:
         """
         self.books = books
         self.metrics = metrics or MarketMetrics()
+        self.metrics.watch(bus.counters)
         self._renew = renew
         self.commands = Commands(bus.wake)
         self._bus, self._clock, self._log = bus, clock, log
@@ -67,6 +70,7 @@ class MarketService:
             presence=Presence(tempo.lease_s),
             metrics=self.metrics,
             checkpoint=checkpoint,
+            tracer=tracer or Tracer(),
         )
         self._desk = FrontDesk(self._floor, bus=bus, log=log)
         self._cycle = TickCycle(

@@ -82,6 +82,9 @@ class MarketSettings(Settings):
     api_token: str = Field(
         default="", description="bearer token for writes; empty makes one and logs it once"
     )
+    trace_ratio: float = Field(
+        default=1.0, ge=0, le=1, description="share of ticks to trace, where spans have a collector"
+    )
 
     def shown(self) -> dict[str, object]:
         """The settings that anyone may see: no token, and no address with a password in it."""

@@ -131,8 +131,8 @@ class TickCycle:
         self._phase, self._phase_since, self._announce_at = phase, now, 0.0
         self.waiting_for = ()
 
-    def _announce(self, message: Message, *exchanges: str) -> None:
-        self._bus.publish([Publication(exchange, "", message) for exchange in exchanges])
+    def _announce(self, message: Message, *exchanges: str, trace: str = "") -> None:
+        self._bus.publish([Publication(name, "", message, trace=trace) for name in exchanges])
 
     # -------------------------------------------------------------------------- before a tick
 
@@ -236,6 +236,7 @@ class TickCycle:
             else [home for fleet in present for home in fleet.homes]
         )
         announced = answers.tick_opened(self._books, opening, len(roster.home))
+        span = self._floor.tracer.root("tick", opening.tick)
         self._floor.open_tick = OpenTick(
             opening=opening,
             fleets=fleets,
@@ -244,6 +245,7 @@ class TickCycle:
             announced=announced,
             opened_at=now,
             announce_at=now + _ANNOUNCE_AGAIN_S,
+            span=span,
         )
         self.pace.opened(now)
         self.newest_opening, self.opened_at = opening, self._clock.now()
@@ -251,10 +253,12 @@ class TickCycle:
         self._metrics.homes.set(len(roster.home))
         self._metrics.price.set(eur_per_kwh(opening.price_neur_per_wh))
         self._metrics.temperature.set(degrees(opening.temperature_mdeg))
-        told = self._send_receipts(announced)
-        if not told.issuperset(fleet.key for fleet in here):
-            # Who joined of late, or a tick of its own: nobody knows of it from their receipts.
-            self._announce(announced, *([topology.OPENINGS] if told else topology.TO_ALL))
+        told = self._send_receipts(None if span.trace else announced)
+        if not told or not told.issuperset(fleet.key for fleet in here):
+            # Nobody heard of it with their receipts, or not all: there were none, some joined of
+            # late, or it has a trace of its own.
+            to = [topology.OPENINGS] if told else topology.TO_ALL
+            self._announce(announced, *to, trace=span.trace)
         self._floor.checkpoint(TICK_OPENED)
         self._enter(self._collect_orders, now)
         self._desk.receive_again()
@@ -274,14 +278,15 @@ class TickCycle:
         if not tick.book.complete:
             if not deadline_s or now < tick.opened_at + deadline_s:
                 if now >= tick.announce_at:
-                    self._announce(tick.announced, *topology.TO_ALL)
+                    self._announce(tick.announced, *topology.TO_ALL, trace=tick.span.trace)
                     tick.announce_at = now + _ANNOUNCE_AGAIN_S
                 due = tick.announce_at
                 return min(due, tick.opened_at + deadline_s) if deadline_s else due
             self._record_absences(tick, now)
         self._floor.checkpoint(TICK_COMPLETE)
         self._metrics.collect_seconds.observe(now - tick.opened_at)
-        tick.settled = self._books.settle(tick.opening, tick.roster, tick.book.columns())
+        with self._floor.tracer.child("settle", tick.span.trace):
+            tick.settled = self._books.settle(tick.opening, tick.roster, tick.book.columns())
         self._metrics.settle_seconds.observe(self._clock.monotonic() - now)
         self._enter(self._commit, now)
         return None
@@ -304,7 +309,8 @@ class TickCycle:
         assert tick is not None
         assert tick.settled is not None
         self._floor.checkpoint(BEFORE_COMMIT)
-        self._books.commit(tick.settled, tick.roster, self._clock.now())
+        with self._floor.tracer.child("commit", tick.span.trace):
+            self._books.commit(tick.settled, tick.roster, self._clock.now())
         self._floor.checkpoint(AFTER_COMMIT)
         committed_at = self._clock.monotonic()
         self._metrics.commit_seconds.observe(committed_at - now)
@@ -317,33 +323,45 @@ class TickCycle:
         return None
 
     def _send_receipts(self, opened: TickOpened | None) -> set[str]:
-        """Receipts and news of a tick that was just settled, if one was; returns the keys of the
-        fleets that they went to. The orders are acknowledged once all of it is confirmed.
+        """Receipts and news of a tick that was just settled, if one was. The orders are
+        acknowledged once all of it is confirmed.
 
         A tick that has ``opened`` in the same moment goes along: who gets receipts need not be
-        woken, nor the broker be troubled, a second time.
+        woken, nor the broker be troubled, a second time. Returns the keys of the fleets that have
+        been told of it so.
         """
         if self._unanswered is None:
             return set()
         begun = self._clock.monotonic()
         (tick, settled, present), self._unanswered = self._unanswered, None
-        writer = answers.ReceiptWriter(self._books.world.run, settled)
-        along = answers.opened_tick(opened) if opened else None
-        most = self._floor.homes_per_message
-        receipts = [
-            Publication(topology.RECEIPTS, fleet.key, message, mandatory=True)
-            for fleet in present
-            for message in writer.messages(fleet, most.get(fleet.instance, 0), along)
-        ]
-        news = [answers.tick_settled(self._books, settled), *([opened] if opened else [])]
-        self._bus.publish(
-            [*receipts, *(Publication(topology.TICKS, "", message) for message in news)],
-            then_acknowledge=[*tick.held, *self._floor.inputs.done_with(settled.tick)],
-        )
+        with self._floor.tracer.child("send receipts", tick.span.trace) as span:
+            receipts = self._receipts(settled, present, opened, span.trace)
+            news = [
+                Publication(topology.TICKS, "", message, trace=span.trace)
+                for message in (answers.tick_settled(self._books, settled), opened)
+                if message
+            ]
+            self._bus.publish(
+                [*receipts, *news],
+                then_acknowledge=[*tick.held, *self._floor.inputs.done_with(settled.tick)],
+            )
+        tick.span.end()
         self._floor.checkpoint(RECEIPTS_SENT)
         self._metrics.answer_seconds.observe(self._clock.monotonic() - begun)
         self._observe_work()
-        return {receipt.routing_key for receipt in receipts}
+        return {receipt.routing_key for receipt in receipts} if opened else set()
+
+    def _receipts(
+        self, settled: SettledTick, present: list[Fleet], opened: TickOpened | None, trace: str
+    ) -> list[Publication]:
+        writer = answers.ReceiptWriter(self._books.world.run, settled)
+        along = answers.opened_tick(opened) if opened else None
+        most = self._floor.homes_per_message
+        return [
+            Publication(topology.RECEIPTS, fleet.key, message, mandatory=True, trace=trace)
+            for fleet in present
+            for message in writer.messages(fleet, most.get(fleet.instance, 0), along)
+        ]
 
     def _observe_work(self) -> None:
         """The work within the phases of a tick: counted all along, and only looked up here."""

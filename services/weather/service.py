@@ -24,6 +24,7 @@ from energymarket.topology import Topology, listener_topology
 from energymarket.units import degrees
 from energymarket.weather_store import WeatherStore
 from services.weather.domain.climate import Climate
+from services.weather.meter import Meter
 
 HORIZON_TICKS: Final = 32
 """How far ahead of the market the temperatures go."""
@@ -57,14 +58,17 @@ class WeatherService:
         log: Log,
         new_key: Callable[[], str] = lambda: secrets.token_hex(8),
         luck: Callable[[], float] = random.random,
+        meter: Meter | None = None,
     ) -> None:
-        """``luck`` draws from 0 to 1, only for how long to wait after a failure."""
+        """``luck`` draws from 0 to 1, only for how long to wait after a failure. ``meter`` is told
+        what happens, for whoever counts it."""
         self._bus = bus
         self._store = store
         self._climate = climate
         self._clock = clock
         self._log = log
         self._new_key = new_key
+        self._meter = meter or Meter()
         self._wanted: TickOpened | TickAwaited | None = None
         self._opened: TickOpened | None = None  # its temperature is still to be shown
         self._told: tuple[str, int] | None = None  # run and tick of the last line
@@ -129,6 +133,7 @@ class WeatherService:
         }
         self._store.write(wanted.run, temperatures_mdeg, keep_from_tick=wanted.tick)
         self._written = _Written(wanted.run, wanted.seed, through_tick)
+        self._meter.wrote(len(temperatures_mdeg))
 
     def _show_opened(self) -> None:
         """Sets the current temperature to the one that the market opened its tick with."""
@@ -140,6 +145,7 @@ class WeatherService:
         if (opened.run, opened.tick) == self._told:
             return  # the market repeats itself; the log need not
         self._told = (opened.run, opened.tick)
+        self._meter.opened(opened.temperature_mdeg)
         self._log.info(
             f"tick {opened.tick}",
             temperature_c=degrees(opened.temperature_mdeg),
@@ -151,6 +157,7 @@ class WeatherService:
         if self._failures == 0:
             self._log.warning("weather store lost, trying again", reason=str(error))
         self._failures += 1
+        self._meter.failed()
         self._written = None
         self._retry_at_s = self._clock.monotonic() + self._backoff.next_s()
         return self._retry_at_s

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from energymarket.settings import RedisUrl, Settings
+from energymarket.settings import ExporterSettings, RedisUrl
 from services.weather.domain.climate import CLIMATES
 
 
@@ -16,7 +16,7 @@ def _known_climate(name: str) -> str:
     return name
 
 
-class WeatherSettings(Settings):
+class WeatherSettings(ExporterSettings):
     """The settings of ``python -m services.weather``."""
 
     redis_url: RedisUrl = Field(

@@ -83,6 +83,7 @@ class System:
         self.url = f"http://127.0.0.1:{self.port}"
         self.ledger = folder / "ledger.db"
         self.processes: list[ServiceProcess] = []
+        self.environment: dict[str, str] = {}  # of all that are started from now on
         self.modules: dict[str, str] = {}  # what stands in for ``services.<name>``
         self._client = httpx.Client(base_url=self.url, timeout=5)
 
@@ -99,6 +100,7 @@ class System:
             }
         chosen |= {key.upper(): value for key, value in settings.items()}
         environment = {f"ENERGYMARKET_{key}": str(value) for key, value in chosen.items()}
+        environment |= self.environment
         log = self.folder / f"{name}-{len(self.processes)}.log"
         process = ServiceProcess(name, environment, log, module=self.modules.get(name, ""))
         self.processes.append(process)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -16,6 +20,7 @@ import pytest
 from energymarket import telemetry
 from lab.embedded import EmbeddedRun, WorldPlan
 from services.market.domain.rules import Rules
+from services.market.ledger import TEMPORARY
 from services.market.tick_cycle import Tempo
 from tests.servers import free_ports
 
@@ -104,6 +109,52 @@ def test_ctrl_c_ends_a_run_cleanly_with_its_summary_and_hash(tmp_path: Path) -> 
     assert (process.returncode, errors) == (0, "")
     assert re.fullmatch(r"[0-9a-f]{64}", output.splitlines()[-1])
     assert first["tick"] < second["tick"]
+
+
+def open_files(process: subprocess.Popen[str], folder: Path) -> list[str]:
+    """What a process has open below a folder, also under names that are gone."""
+    found = []
+    for link in Path(f"/proc/{process.pid}/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            found.append(str(link.readlink()))
+    return [name for name in found if name.startswith(f"{folder}/")]
+
+
+def test_a_run_without_a_folder_keeps_its_ledger_on_the_disk_and_leaves_nothing_when_it_is_killed(
+    tmp_path: Path,
+) -> None:
+    """R23: a long run does not fill the memory, and nobody has to clean up behind it."""
+    process = subprocess.Popen(
+        command("run", "--headless", "--pace", "0", "--port", "0", "--homes", "2000"),
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "SQLITE_TMPDIR": str(tmp_path)},
+    )
+    try:
+        give_up_at = time.monotonic() + 60
+        while not open_files(process, tmp_path):
+            assert process.poll() is None
+            assert time.monotonic() < give_up_at, "the ledger is nowhere on the disk"
+            time.sleep(0.05)
+        assert all(name.endswith(" (deleted)") for name in open_files(process, tmp_path))
+    finally:
+        process.kill()
+        process.wait()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ledger_that_goes_with_its_run_has_the_same_hash_and_answers_any_thread() -> None:
+    world = replace(plan(100), ledger_url=TEMPORARY)
+    log = telemetry.configure("test", level="error", form="text")
+    run_ = EmbeddedRun(world, log=log)
+    run_.start()
+    while run_.market.books.tick < 100:
+        run_.step()
+    with ThreadPoolExecutor(2) as others:
+        rows = list(others.map(lambda _: run_.ledger.history.prices(0, 101, 1_000), range(4)))
+    assert [len(each) for each in rows] == [100] * 4
+    assert run_.market.books.head_hash.hex() == GOLDEN_HEAD_AFTER_100_TICKS
+    run_.stop()
 
 
 def until_price_moves(url: str) -> tuple[dict[str, float], dict[str, float]]:

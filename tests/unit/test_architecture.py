@@ -101,6 +101,7 @@ BAD = [
     ("libraries_are_confined", "services/market/service.py", "from fastapi import FastAPI"),
     ("libraries_are_confined", "services/home/settings.py", "import pydantic_settings"),
     ("libraries_are_confined", "services/market/domain/settlement.py", "import numpy as np"),
+    ("libraries_are_confined", "energymarket/tracing.py", "from opentelemetry import trace"),
     ("arrays_are_imported_when_needed", "energymarket/x.py", "from energymarket import y_arrays"),
     ("arrays_are_imported_when_needed", "lab/x.py", "from services.home.y_arrays import Z"),
     ("only_roots_build_adapters", "services/home/service.py", "bus = RabbitBus(url='')"),

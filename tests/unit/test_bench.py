@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bench import __main__ as command
-from bench import embedded, machine
+from bench import assume_peer, embedded, embedded_alone, machine, settling
+from bench.alone import Alone, measured_alone
 from bench.bare_loop import committer
 from bench.containers import mib
+from bench.embedded_run import Timed
 from bench.measured_run import Span, measured
 from bench.processes import children_named, cpu_s, memory
 from bench.report import (
@@ -38,7 +40,22 @@ from bench.report import (
 from bench.tick_clock import Pace, TickClock
 
 TINY = embedded.Plan(
-    homes=3, ticks=5, warm_up_ticks=2, many_homes=7, many_ticks=5, many_warm_up_ticks=1, runs=2
+    homes=3,
+    ticks=5,
+    warm_up_ticks=2,
+    many_homes=7,
+    many_ticks=5,
+    many_warm_up_ticks=1,
+    runs=2,
+    alone=embedded_alone.Plan(
+        year_homes=3,
+        year_ticks=4,
+        peer_homes=4,
+        peer_ticks=3,
+        peer_hours=6,
+        large_homes=5,
+        large_ticks=2,
+    ),
 )
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc")
 
@@ -275,20 +292,106 @@ def test_sizes_are_read_as_docker_writes_them(text: str, expected: float) -> Non
 # -------------------------------------------------------------------------------------- the whole
 
 
+def test_the_settle_benchmark_measures_few_homes_and_many_beside_its_floor() -> None:
+    few, many = settling.Case(3, 3, 2, 2), (settling.Case(7, 1, 1, 2), settling.Case(100, 2, 1, 2))
+    (comparison,) = settling.run(settling.Plan(few, many)).comparisons
+    *costs, flat = comparison.rows
+    assert [row.unit for row in costs] == ["us/tick", "ns/order", "ns/order"]
+    for row in costs:
+        assert all(value is not None and value > 0 for value in row.values.values())
+    orders_ns = [row.values[settling.OURS] or 0 for row in costs[1:]]
+    assert flat.values[settling.OURS] == pytest.approx(max(orders_ns) / min(orders_ns))
+
+
+@pytest.fixture
+def no_assume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder in which the peer is not installed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return assume_peer.environment_folder()
+
+
+@pytest.mark.usefixtures("no_assume")
 def test_the_embedded_benchmark_measures_five_ticks() -> None:
-    few, many = embedded.run(TINY).comparisons
+    few, many, year, orders = embedded.run(TINY).comparisons
     assert few.columns == (embedded.OURS, embedded.FLOOR, embedded.IN_FILE, embedded.ONE_EACH)
     assert [row.unit for row in few.rows] == ["ticks/s", "ticks/s", "us/tick", "us/tick"]
     for comparison in (few, many):
         for row in comparison.rows:
             assert row.values.keys() == set(comparison.columns)
             assert all(value is not None and value > 0 for value in row.values.values())
+    assert [str(row.target or "") for row in year.rows] == ["≤ 30.0", "", "", "≤ 300", ""]
+    assert all(row.values[embedded_alone.IN_FILE] for row in year.rows)
+    assert orders.columns == ("4 homes", "5 homes"), "without the peer there is no column for it"
+    assert orders.rows[-1].values == {"4 homes": 12, "5 homes": 10}
+    assert any("python -m bench embedded --peers" in note for note in orders.notes)
+
+
+def test_beside_the_peer_stands_how_many_times_as_fast_we_are(
+    tmp_path: Path, no_assume: Path
+) -> None:
+    """A script stands in for its Python, and prints what the real one would."""
+    figures = {"settled": 24, "wall_s": 12.0, "cpu_s": 8.0, "peak_mib": 150.0}
+    script = no_assume / "bin" / "python"
+    script.parent.mkdir(parents=True)
+    line = json.dumps({**figures, "versions": {"assume-framework": "0.6.0"}})
+    script.write_text(f"#!/bin/sh\necho 'a line of its log'\necho '{line}'\n")
+    script.chmod(0o755)
+    assert assume_peer.python() is None, "an installation that broke off is none"
+    (no_assume / "complete").touch()
+    table = embedded_alone.beside_assume(TINY.alone, tmp_path)
+    assert table.columns == ("4 homes", "ASSUME", "5 homes")
+    times, speed = table.rows[0], table.rows[1]
+    assert speed.values["ASSUME"] == 2.0
+    ours = speed.values["4 homes"]
+    assert ours is not None
+    assert times.values["4 homes"] == pytest.approx(ours / 2.0)
+    assert str(times.target) == "≥ 100"
+    assert "assume-framework 0.6.0" in table.notes
+
+
+def test_a_peer_that_cannot_be_installed_is_told_and_the_rest_is_measured_all_the_same(
+    no_assume: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The index is an empty folder: nothing is downloaded."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setattr(command, "BENCHMARKS", {"embedded": lambda: Result([COMPARISON])})
+    assert command.main(["embedded", "--peers"]) == 0
+    output = capsys.readouterr().out
+    assert "ASSUME could not be installed" in output
+    assert "assume-framework==0.6.0" in output
+    assert "50.0" in output
+    assert not (no_assume / "complete").exists()
+
+
+@pytest.mark.parametrize(
+    ("program", "sentence"),
+    [
+        ("raise SystemExit(3)", "exit code 3"),
+        ("print('no figures')", "no figures"),
+        ("print('{}')", "failed"),
+        ("", "failed"),
+        ("import time; time.sleep(60)", "took more than 0.5 s"),
+    ],
+)
+def test_a_run_of_its_own_that_prints_no_figures_is_a_failure(program: str, sentence: str) -> None:
+    timeout_s = 0.5 if "sleep" in program else 60
+    with pytest.raises(BenchFailed, match=sentence):
+        measured_alone([sys.executable, "-c", program], timeout_s=timeout_s)
+
+
+def test_what_a_run_of_its_own_costs_is_told_per_order() -> None:
+    alone = Alone(settled=600, wall_s=3.0, cpu_s=2.0, peak_mib=None)
+    assert (alone.settled_per_s, alone.settled_per_cpu_s) == (200.0, 300.0)
 
 
 def test_runs_that_do_not_compute_the_same_are_no_comparison(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(embedded, "plain", lambda _: embedded.Timed(1.0, 1.0, 1))
+    monkeypatch.setattr(embedded, "plain", lambda _: Timed(1.0, 1.0, 1))
     with pytest.raises(BenchFailed, match="did not compute the same"):
         embedded.run(TINY)
 

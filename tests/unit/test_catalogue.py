@@ -275,7 +275,7 @@ def test_a_catalogue_may_be_any_file(tmp_path: Path) -> None:
 
 
 def test_the_shipped_catalogues_have_names() -> None:
-    assert shipped_catalogues() == ("classic", "standard")
+    assert shipped_catalogues() == ("classic", "standard", "war")
     assert STANDARD.name == "standard"
 
 

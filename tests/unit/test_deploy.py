@@ -22,6 +22,7 @@ from tests.deployment import (
     OURS,
     ROOT,
     THEIRS,
+    WATCHING,
     compose_file,
     dot_env,
     passwords_given_to,
@@ -35,7 +36,10 @@ SETTINGS: dict[str, type[Settings]] = {
     "weather": WeatherSettings,
     "external": ExternalSettings,
 }
-INSIDE_ONLY = {"amqp_url", "redis_url", "ledger_url", "api_host", "port", "instance_id"}
+INSIDE_ONLY = {
+    *("amqp_url", "redis_url", "ledger_url", "api_host", "port", "instance_id"),
+    *("metrics_host", "metrics_port"),
+}
 """Settings that the compose file decides itself, for a container's inside is not the user's."""
 
 # ------------------------------------------------------------------------------------ containers
@@ -45,6 +49,7 @@ def test_the_four_services_are_containers_beside_their_broker_and_redis() -> Non
     """R1."""
     containers = compose_file()["services"]
     assert {n for n, each in containers.items() if "profiles" not in each} == {*OURS, *THEIRS}
+    assert set(containers) == {*OURS, *THEIRS, *WATCHING, "load"}
 
 
 def test_the_load_test_is_a_container_on_request_hardened_as_the_others_with_what_it_needs() -> (
@@ -52,7 +57,6 @@ def test_the_load_test_is_a_container_on_request_hardened_as_the_others_with_wha
 ):
     """R1, R25: its options follow `docker compose --profile load run --rm load`."""
     containers = compose_file()["services"]
-    assert [name for name, each in containers.items() if "profiles" in each] == ["load"]
     load, home = containers["load"], containers["home"]
     assert load["profiles"] == ["load"]
     assert load["entrypoint"] == ["python", "-m", "lab.load"]
@@ -83,7 +87,7 @@ def test_one_image_is_built_for_the_four_services_and_never_asked_for_elsewhere(
     assert all(service(name)["pull_policy"] == "never" for name in others)
 
 
-@pytest.mark.parametrize("name", [*OURS, *THEIRS])
+@pytest.mark.parametrize("name", [*OURS, *THEIRS, *WATCHING])
 def test_every_container_is_hardened_and_bounded(name: str) -> None:
     """R1."""
     container = service(name)
@@ -100,18 +104,18 @@ def test_every_container_is_hardened_and_bounded(name: str) -> None:
     assert not {"cap_add", "privileged", "network_mode", "pid", "ipc", "devices"} & set(container)
 
 
-@pytest.mark.parametrize("name", [*OURS, *THEIRS])
+@pytest.mark.parametrize("name", [*OURS, *THEIRS, *WATCHING])
 def test_no_container_has_a_name_of_its_own_or_runs_as_root(name: str) -> None:
     """R2: a fixed name would forbid a second project, and any scaling."""
     container = service(name)
     assert "container_name" not in container
-    if name in THEIRS:
+    if name not in OURS:
         assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", container["user"])
     else:
         assert "user" not in container, "the image's own user counts"
 
 
-@pytest.mark.parametrize("name", [*OURS, *THEIRS])
+@pytest.mark.parametrize("name", [*OURS, *THEIRS, *WATCHING])
 def test_what_is_mounted_from_the_host_cannot_be_written(name: str) -> None:
     """R1."""
     named = set(compose_file()["volumes"])
@@ -122,8 +126,8 @@ def test_what_is_mounted_from_the_host_cannot_be_written(name: str) -> None:
             assert "ro" in rest.partition(":")[2].split(",")
 
 
-def test_only_the_api_and_the_brokers_page_are_published_and_only_on_the_loopback() -> None:
-    """R25."""
+def test_only_what_people_look_at_is_published_and_only_on_the_loopback() -> None:
+    """R25: the API and the broker's page; on request Prometheus and Grafana."""
     published = {
         name: container["ports"]
         for name, container in compose_file()["services"].items()
@@ -132,6 +136,8 @@ def test_only_the_api_and_the_brokers_page_are_published_and_only_on_the_loopbac
     assert published == {
         "market": ["127.0.0.1:${ENERGYMARKET_PORT:-8000}:8000"],
         "rabbitmq": ["127.0.0.1:${ENERGYMARKET_RABBITMQ_PORT:-15672}:15672"],
+        "prometheus": ["127.0.0.1:${ENERGYMARKET_PROMETHEUS_PORT:-9090}:9090"],
+        "grafana": ["127.0.0.1:${ENERGYMARKET_GRAFANA_PORT:-3000}:3000"],
     }
 
 

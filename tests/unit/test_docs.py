@@ -16,28 +16,24 @@ from typing import Any
 import msgspec
 import pytest
 import structlog
-import typer.main
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from energymarket import runtime, telemetry, topology, weather_store
 from energymarket.errors import SettingsError
-from energymarket.messages import MESSAGE_TYPES, EventStart, LiveEvent, Message
+from energymarket.messages import MESSAGE_TYPES, EventStart, LiveEvent, Message, OpenedTick
 from energymarket.policies import Policy
 from energymarket.settings import PREFIX, Settings, load
 from energymarket.units import MDEG_IN_DEGREE, NEUR_IN_EUR, NEUR_PER_WH_IN_EUR_PER_KWH
-from lab import cli
 from lab.embedded import EmbeddedRun, WorldPlan
 from services.external.catalogue_file import load_catalogue
 from services.external.domain.catalogue import CERTAIN
 from services.external.settings import ExternalSettings
 from services.home.settings import HomeSettings
 from services.market.api import create_app
-from services.market.api.guard import ApiMetrics
 from services.market.domain.pricing import PRICE_MODELS, MarketOutcome, Normalised, next_price
 from services.market.domain.settlement import CreditRule, OrderColumns, Roster, settle
 from services.market.ledger.tables import metadata
-from services.market.metrics import MarketMetrics
 from services.market.settings import MarketSettings
 from services.market.tick_cycle import Tempo
 from services.weather.domain.climate import CLIMATES, SeasonalClimate
@@ -113,20 +109,6 @@ WORDS = {"None": "unset", "False": "off", "": "empty"}
 SETTINGS = (Settings, MarketSettings, HomeSettings, WeatherSettings, ExternalSettings)
 
 
-def test_every_command_and_every_option_stands_with_its_default() -> None:
-    commands: dict[str, Any] = vars(typer.main.get_command(cli.app))["commands"]
-    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    words = {" ".join(command.split()[:2]) for command in rows(INTERFACES, "Commands")}
-    assert words >= {f"energymarket {name}" for name in commands}
-    assert {word for word in words if "make" in word} == {f"make {name}" for name in targets}
-    for table, name in enumerate(("run", "load"), start=1):
-        said = rows(INTERFACES, "Commands", table)
-        assert {option: row["default"].strip("`") for option, row in said.items()} == {
-            option.opts[-1]: WORDS.get(str(option.default), str(option.default))
-            for option in commands[name].params
-        }
-
-
 @pytest.mark.parametrize("kind", SETTINGS, ids=lambda kind: kind.__name__)
 def test_every_setting_stands_with_its_default_and_with_what_is_allowed(
     kind: type[Settings], monkeypatch: pytest.MonkeyPatch
@@ -155,8 +137,12 @@ def allowed(kind: type[Settings], variable: str, monkeypatch: pytest.MonkeyPatch
     return "any text"
 
 
-PARTS: dict[str, type[msgspec.Struct]] = {"TickOpened": LiveEvent, "Bulletin": EventStart}
-"""What some messages hold lists of, which then has the second table of their section."""
+PARTS: dict[str, type[msgspec.Struct]] = {
+    "TickOpened": LiveEvent,
+    "Receipts": OpenedTick,
+    "Bulletin": EventStart,
+}
+"""What stands within some messages, which then has the second table of their section."""
 
 
 @pytest.mark.parametrize("message_type", MESSAGE_TYPES, ids=lambda kind: kind.__name__)
@@ -301,13 +287,7 @@ def faults(said: Any, true: Any, where: str) -> Iterator[str]:
         yield f"{where} is {true}, not {said}"
 
 
-def test_every_metric_every_exit_code_and_every_key_in_redis_stands() -> None:
-    table = rows(INTERFACES, "Metrics")
-    assert {name: row["type, labels"].partition(",")[0] for name, row in table.items()} == {
-        family.name + ("_total" if family.type == "counter" else ""): family.type
-        for registry in (MarketMetrics().registry, ApiMetrics().registry)
-        for family in registry.collect()
-    }
+def test_every_exit_code_and_every_key_in_redis_stands() -> None:
     codes = {0, runtime.EXIT_FAILED, runtime.EXIT_WRONG_SETTING, runtime.EXIT_INTERRUPTED}
     assert {int(code) for code in rows(INTERFACES, "Exit codes")} == codes
     keys = {weather_store.CURRENT_KEY, weather_store.TICKS_KEY, weather_store.RUN_KEY}

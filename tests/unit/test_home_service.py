@@ -21,7 +21,7 @@ RUN = "0123456789abcdef"
 class Counter:
     """The market's side of one home, spoken by hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, homes: int = 1) -> None:
         self.clock, self.broker = FakeClock(), MemoryBroker()
         self.bus = MemoryBus(self.broker)
         self.bus.open(lambda: topology.market_topology(100))
@@ -30,9 +30,25 @@ class Counter:
         self._home_bus = bus
         log = RecordedLog().log
         self.home = HomeService(
-            bus=bus, clock=self.clock, log=log, new_key=lambda: "key", instance="i"
+            bus=bus, clock=self.clock, log=log, new_key=lambda: "key", instance="i", homes=homes
         )
         self.home.start()
+
+    def welcome(self, homes: int = 1) -> None:
+        """The home joins, and has its homes."""
+        assert [type(message) for message in self.turn()] == [Join]
+        welcome = Welcome(
+            run=RUN,
+            seed=42,
+            fleet="key",
+            secret="s" * 32,
+            first_tick=1,
+            settled_tick=0,
+            home=[*range(1, homes + 1)],
+            stock_wh=[0] * homes,
+            opened=None,
+        )
+        assert self.say(welcome) == []
 
     def turn(self, seconds: float = 0.0) -> list[Message | None]:
         """Time passes, the home acts; what it has said."""
@@ -67,19 +83,7 @@ class Counter:
 @pytest.fixture
 def counter() -> Counter:
     made = Counter()
-    assert [type(message) for message in made.turn()] == [Join]
-    welcome = Welcome(
-        run=RUN,
-        seed=42,
-        fleet="key",
-        secret="s" * 32,
-        first_tick=1,
-        settled_tick=0,
-        home=[1],
-        stock_wh=[0],
-        opened=None,
-    )
-    assert made.say(welcome) == []
+    made.welcome()
     return made
 
 
@@ -127,6 +131,30 @@ def test_an_order_is_repeated_word_for_word_at_doubling_intervals_until_its_rece
         assert counter.turn(0.1) == [order]
     assert counter.say(receipt(order)) == []
     assert counter.turn(60) == []
+
+
+@pytest.mark.parametrize(
+    ("took_s", "silences_s"), [(0.4, (1, 2, 4)), (0.9, (1.8, 3.6, 7.2)), (30, (5, 10, 10))]
+)
+def test_where_receipts_take_long_the_next_order_is_given_twice_that_time(
+    counter: Counter, took_s: float, silences_s: tuple[float, ...]
+) -> None:
+    """Or a slow tick would be slowed further by a copy of every order; up to 5 s."""
+    (first,) = counter.open(1)
+    counter.turn(took_s)
+    assert counter.say(receipt(first)) == []
+    (order,) = counter.open(2)
+    for silence_s in silences_s:
+        assert counter.turn(silence_s - 0.1) == []
+        assert counter.turn(0.1 + 1e-6) == [order]
+
+
+def test_many_homes_are_given_more_time_for_their_first_receipts() -> None:
+    counter = Counter(homes=100_000)
+    counter.welcome(homes=100_000)
+    orders = counter.open(1)
+    assert counter.turn(1.9) == []
+    assert counter.turn(0.2) == orders
 
 
 def test_a_join_is_repeated_until_it_is_answered() -> None:

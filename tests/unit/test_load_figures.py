@@ -97,7 +97,7 @@ def test_no_service_imports_the_histogram() -> None:
     assert done.stdout.strip() == "False"
 
 
-# ------------------------------------------------------------------------- schedule, plan, messages
+# ------------------------------------------------------------------------------- schedule, messages
 
 
 def test_the_moments_of_a_schedule_do_not_depend_on_the_market() -> None:
@@ -113,36 +113,6 @@ def test_what_is_overdue_is_what_was_due_for_more_than_a_pace() -> None:
     assert schedule.overdue(9, 101.6) == pytest.approx([1.6, 1.1, 0.6])
     assert len(schedule.overdue(9, 1_000.0)) == 10, "no more than there are ticks"
     assert Schedule(10, 19, 100.0, 0.0).overdue(9, 1_000.0) == []
-
-
-def test_homes_and_fleets_are_divided_evenly_and_none_is_lost() -> None:
-    plan = LoadPlan(amqp_url="", homes=1_003, fleets=7, processes=3)
-    assert sum(plan.sizes()) == 1_003
-    assert max(plan.sizes()) - min(plan.sizes()) == 1
-    crews = plan.crews()
-    assert [size for crew in crews for size in crew] == plan.sizes()
-    assert sorted(len(crew) for crew in crews) == [2, 2, 3]
-
-
-def test_there_are_no_more_workers_than_fleets() -> None:
-    assert len(LoadPlan(amqp_url="", homes=5, fleets=2, processes=16).crews()) == 2
-
-
-def test_more_fleets_than_homes_are_refused() -> None:
-    with pytest.raises(SettingsError, match="--fleets is 5; it must be at most --homes"):
-        LoadPlan(amqp_url="", homes=4, fleets=5).check()
-
-
-@pytest.mark.parametrize(
-    ("homes", "fleets", "most", "messages"),
-    [(10, 2, 0, 4), (10, 2, 1, 10), (10, 2, 2, 8), (10, 10, 3, 10)],
-)
-def test_the_messages_of_a_tick_are_counted_before_they_are_sent(
-    homes: int, fleets: int, most: int, messages: int
-) -> None:
-    """More than the market takes before it settles, and the tick would never be complete."""
-    plan = LoadPlan(amqp_url="", homes=homes, fleets=fleets, homes_per_message=most)
-    assert plan.messages_per_tick() == messages
 
 
 def test_what_parent_and_worker_say_arrives_as_it_was_said() -> None:

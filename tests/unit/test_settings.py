@@ -61,6 +61,10 @@ _EVERYWHERE = {
     "log_format": Wrong(("", "xml"), "one of text, json"),
 }
 _REDIS_URL = Wrong(("", "http://redis/", "redis://", "redis://redis:70000/0", "unix://"), REDIS)
+_EXPORTER = {
+    "metrics_port": Wrong((*NOT_WHOLE, "-1", "65536"), "a whole number from 0 to 65535"),
+    "metrics_host": Wrong(("",), "a text of at least 1 character"),
+}
 
 WRONG: dict[str, dict[str, Wrong]] = {
     "market": {
@@ -84,9 +88,11 @@ WRONG: dict[str, dict[str, Wrong]] = {
             (*NOT_WHOLE, "99", "65536"), "a whole number from 100 to 65535"
         ),
         "port": Wrong((*NOT_WHOLE, "-1", "65536"), "a whole number from 0 to 65535"),
+        "trace_ratio": Wrong((*NO_NUMBER, "1.1"), "a number from 0 to 1"),
     },
     "home": {
         **_EVERYWHERE,
+        **_EXPORTER,
         "homes_per_replica": Wrong(
             (*NOT_WHOLE, "0", "1000001"), "a whole number from 1 to 1000000"
         ),
@@ -108,6 +114,7 @@ WRONG: dict[str, dict[str, Wrong]] = {
     },
     "weather": {
         **_EVERYWHERE,
+        **_EXPORTER,
         "redis_url": _REDIS_URL,
         "climate": Wrong(
             ("", "tropical"), "one of temperate, mediterranean, nordic, classic"
@@ -115,6 +122,7 @@ WRONG: dict[str, dict[str, Wrong]] = {
     },
     "external": {
         **_EVERYWHERE,
+        **_EXPORTER,
         "catalogue": Wrong(("",), "a text of at least 1 character"),
     },
 }  # fmt: skip

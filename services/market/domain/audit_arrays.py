@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from energymarket.column_arrays import Numbers, largest, total, view
+from energymarket.column_arrays import Numbers, bits_of, largest, view
 from services.market.domain.audit import Residuals
 from services.market.domain.record import SettledTick
 from services.market.domain.settlement import ABSENT, Roster
@@ -32,9 +32,9 @@ def residuals(before: Roster, settled: SettledTick) -> Residuals | None:
     price = settled.opening.price_neur_per_wh
     # One number per row with the bits of all its terms: below zero if one of them is.
     terms = produced | consumed | given | received | sold | bought | spilled | unserved | new_stock
-    bits = int(np.bitwise_or.reduce(terms | stock))
+    bits = bits_of(terms | stock)
     money = largest(balance) + largest(new_balance) + 2 * bits * abs(price)
-    if not 0 <= bits <= _LARGEST_ENERGY_WH or money >= _FITS:
+    if not 0 <= bits <= _LARGEST_ENERGY_WH or bits * len(terms) >= _FITS or money >= _FITS:
         return None
     has = stock + produced + received + bought + unserved
     used = consumed + given + sold + spilled + new_stock
@@ -42,7 +42,7 @@ def residuals(before: Roster, settled: SettledTick) -> Residuals | None:
     out_of_bounds = (policy != ABSENT) & (new_stock > capacity)
     return Residuals(
         energy_wh=_sum_of_sizes(has - used),
-        gifts_wh=abs(total(out.given_wh) - total(out.received_wh)),
+        gifts_wh=abs(int(np.add.reduce(given)) - int(np.add.reduce(received))),
         money_neur=_sum_of_sizes(paid),
         bounds=int(np.count_nonzero(out_of_bounds)),
     )
@@ -50,4 +50,6 @@ def residuals(before: Roster, settled: SettledTick) -> Residuals | None:
 
 def _sum_of_sizes(deviations: Numbers) -> int:
     """The sum of absolute values; as a rule all of them are 0."""
+    if not deviations.any():
+        return 0
     return sum(map(abs, deviations[deviations != 0].tolist()))

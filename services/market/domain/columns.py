@@ -19,18 +19,25 @@ _SWAP = sys.byteorder == "big"
 
 def pack(values: Sequence[int]) -> bytes:
     """The canonical bytes of a column; raises ``OverflowError`` beyond 64 bits."""
-    if many(len(values)) and is_long(values):
+    if is_long(values) and many(len(values)):
         from services.market.domain import packing_arrays  # noqa: PLC0415 - energymarket.columns
 
         return packing_arrays.pack(values)
-    low, high = (min(values), max(values)) if values else (0, 0)
-    width = next(
-        (w for w in (1, 2, 4) if -(1 << (8 * w - 1)) <= low and high < 1 << (8 * w - 1)), 8
-    )
+    width = width_of(min(values), max(values)) if values else 1
     numbers = array(_TYPECODES[width], values)
     if _SWAP:
         numbers.byteswap()
     return bytes((width,)) + numbers.tobytes()
+
+
+def width_of(low: int, high: int) -> int:
+    """The least width in bytes that holds all numbers from ``low`` to ``high``; 8 also when none
+    does."""
+    if low >= -(1 << 7) and high < 1 << 7:
+        return 1
+    if low >= -(1 << 15) and high < 1 << 15:
+        return 2
+    return 4 if low >= -(1 << 31) and high < 1 << 31 else 8
 
 
 def unpack(column: bytes) -> MutableSequence[int]:

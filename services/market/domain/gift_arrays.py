@@ -19,25 +19,31 @@ def paired(
     between neighbouring cuts is a gift.
     """
     home, given, received = view(homes), view(given_wh), view(received_wh)
-    givers, takers = np.flatnonzero(given), np.flatnonzero(received)
-    given_to, taken_to = np.cumsum(given[givers]), np.cumsum(received[takers])
-    # Two ascending runs: a stable sort merges them.
-    cuts = np.sort(np.concatenate((given_to, taken_to)), kind="stable")
-    cuts = cuts[np.append(cuts[1:] != cuts[:-1], True)] if cuts.size else cuts
+    (givers,), (takers,) = given.nonzero(), received.nonzero()
+    given_to, taken_to = given[givers].cumsum(), received[takers].cumsum()
+    cuts = np.concatenate((given_to, taken_to))
+    cuts.sort(kind="stable")  # merges the two ascending runs
+    last_of_its_kind = np.ones(len(cuts), dtype=np.bool_)
+    np.not_equal(cuts[1:], cuts[:-1], out=last_of_its_kind[:-1])
+    cuts = cuts[last_of_its_kind]
+    pieces = cuts.copy()
+    pieces[1:] -= cuts[:-1]
     return (
-        column(home[givers[np.searchsorted(given_to, cuts)]]),
-        column(home[takers[np.searchsorted(taken_to, cuts)]]),
-        column(np.diff(cuts, prepend=0)),
+        column(home[givers[given_to.searchsorted(cuts)]]),
+        column(home[takers[taken_to.searchsorted(cuts)]]),
+        column(pieces),
     )
 
 
 def touching(givers: Sequence[int], takers: Sequence[int], homes: Sequence[int]) -> Numbers | None:
     """The positions of the gifts of which one of these ascending homes is giver or taker; None if
     these are all there are."""
-    ours, giver, taker = view(homes), view(givers), view(takers)
-    # Both columns ascend, so that the gifts of neighbouring homes lie together.
-    ends = np.array((homes[0], homes[-1] + 1))
     dense = homes[-1] - homes[0] + 1 == len(homes)
+    # Both columns ascend, so that the gifts of neighbouring homes lie together.
+    if dense and homes[0] <= givers[0] and givers[-1] <= homes[-1]:
+        return None
+    ours, giver, taker = view(homes), view(givers), view(takers)
+    ends = np.array((homes[0], homes[-1] + 1))
     chosen = np.zeros(len(giver), dtype=np.bool_)
     for party in (giver, taker):
         first, last = np.searchsorted(party, ends)

@@ -29,13 +29,19 @@ def from_ranges(text: str) -> tuple[int, ...]:
     return tuple(homes)
 
 
+def within_stretch(homes: Sequence[int], own: Sequence[int]) -> bool:
+    """Whether ``own``, which ascends, is many ids without a gap, and all ``homes`` are among them:
+    quickly told, and true of most large messages."""
+    dense = many(len(own)) and Rows(own).dense
+    return bool(dense and homes and own[0] <= least(homes) and greatest(homes) <= own[-1])
+
+
 _MOST_NAMED: Final = 1_000
 
 
 def foreign_homes(homes: Sequence[int], own: Sequence[int]) -> tuple[int, ...]:
     """The ids among ``homes`` that are not in ``own``, which ascends; the lowest ones if many."""
-    dense = many(len(own)) and Rows(own).dense
-    if dense and homes and own[0] <= least(homes) and greatest(homes) <= own[-1]:
+    if within_stretch(homes, own):
         return ()
     strangers = set(homes).difference(own)
     return tuple(sorted(strangers))[:_MOST_NAMED] if strangers else ()

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import compress
 
-from energymarket.columns import Rows, ascend, is_long, long_zeros, many
+from energymarket.columns import Rows, is_long, long_zeros, many
 from energymarket.messages import Offers, Orders
 from energymarket.policies import Policy
 from services.market.domain.settlement import ABSENT, OrderColumns, Roster
@@ -120,11 +120,13 @@ class OrderBook:
         Rows stand or fall one by one: a wrong one does not cost its fleet the others.
         """
         roster = self.roster.home
-        if roster and is_long(roster) and many(len(orders.home)) and ascend(orders.home):
+        judged = None
+        if roster and is_long(roster) and many(len(orders.home)):
             from services.market.domain import order_arrays  # noqa: PLC0415 - see columns
 
             book, awaited = self.columns(), self._awaited
             judged = order_arrays.take(orders, self.roster, self._rows, book, awaited)
+        if judged:
             self._awaited_homes -= judged.no_longer_awaited
             refusals = [_refusal(fault, homes) for fault, homes in judged.faults]
             return Taken(judged.new, judged.copies, refusals)

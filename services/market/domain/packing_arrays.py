@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from energymarket.column_arrays import column, view
+from energymarket.column_arrays import bits_of, column, view
+from services.market.domain.columns import width_of
 
 _TYPES: Final = {1: "<i1", 2: "<i2", 4: "<i4", 8: "<i8"}
 
@@ -16,10 +17,10 @@ _TYPES: Final = {1: "<i1", 2: "<i2", 4: "<i4", 8: "<i8"}
 def pack(values: Sequence[int]) -> bytes:
     """The canonical bytes of a long column."""
     numbers = view(values)
-    low, high = (int(numbers.min()), int(numbers.max())) if values else (0, 0)
-    width = next(
-        (w for w in (1, 2, 4) if -(1 << (8 * w - 1)) <= low and high < 1 << (8 * w - 1)), 8
-    )
+    # Of numbers not below zero the bits of all need the width that the greatest needs.
+    bits = bits_of(numbers)
+    low, high = (0, bits) if bits >= 0 else (int(numbers.min()), int(numbers.max()))
+    width = width_of(low, high)
     return bytes((width,)) + numbers.astype(_TYPES[width]).tobytes()
 
 

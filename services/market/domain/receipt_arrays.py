@@ -1,49 +1,28 @@
-"""The columns of a receipt of many homes: see ``receipts``.
-
-Of a settled tick, whose balances fit into 64 bits, no net amount and no charge can leave them.
-"""
+"""The columns of receipts of many homes: see ``receipts``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from energymarket.column_arrays import Numbers, column, view
-from energymarket.columns import Rows
+from energymarket.column_arrays import column, view
+from services.market.domain.receipts import Pick
+from services.market.domain.record import SettledTick
 
 
-@dataclass(frozen=True, slots=True)
-class ManyRows:
-    """``receipts.Chosen``, whole columns at once."""
-
-    rows: slice | Numbers
-
-    def of(self, values: Sequence[int]) -> Sequence[int]:
-        return column(view(values)[self.rows])
-
-    def present(self, policy: Sequence[int]) -> Sequence[int]:
-        return column((view(policy)[self.rows] != 0).astype(np.int64))
-
-    def net_wh(
-        self,
-        received_wh: Sequence[int],
-        bought_wh: Sequence[int],
-        given_wh: Sequence[int],
-        sold_wh: Sequence[int],
-    ) -> Sequence[int]:
-        return column(view(received_wh) + view(bought_wh) - view(given_wh) - view(sold_wh))
-
-    def charged_neur(
-        self, price_neur_per_wh: int, bought_wh: Sequence[int], sold_wh: Sequence[int]
-    ) -> Sequence[int]:
-        return column((view(bought_wh) - view(sold_wh)) * price_neur_per_wh)
+def derived(settled: SettledTick) -> dict[str, Sequence[int]]:
+    """The columns that follow from others, whole columns at once."""
+    out, price = settled.outcome, settled.opening.price_neur_per_wh
+    bought_less_sold = view(out.bought_wh) - view(out.sold_wh)
+    return {
+        "present": column((view(settled.orders.policy) != 0).astype(np.int64)),
+        "net_wh": column(view(out.received_wh) - view(out.given_wh) + bought_less_sold),
+        "charged_neur": column(bought_less_sold * price),
+    }
 
 
-def chosen(roster: Sequence[int], rows: Rows, homes: Sequence[int]) -> ManyRows:
-    """The rows of those ascending homes that are in the roster."""
-    stretch = rows.stretch(homes)
-    if stretch is not None:
-        return ManyRows(stretch)
-    return ManyRows(np.flatnonzero(np.isin(view(roster), view(homes))))
+def pick(roster: Sequence[int], homes: Sequence[int]) -> Pick:
+    """Picks those of the homes that are in the roster."""
+    rows = np.flatnonzero(np.isin(view(roster), view(homes)))
+    return lambda values: column(view(values)[rows])

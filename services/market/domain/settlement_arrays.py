@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from energymarket.column_arrays import Flags, Numbers, column, largest, view
+from energymarket.column_arrays import Flags, Numbers, bits_of, column, largest, view
 from energymarket.columns import long_column
 from energymarket.policies import Policy
 from energymarket.randomness_arrays import draws
@@ -86,13 +86,13 @@ def _settled(
     if gifts is None:
         return None
     given_wh, received_wh = gifts
-    surplus = (policy != ABSENT) & (policy <= int(Policy.SELL_IF_NONE))
     need = policy > int(Policy.SELL_IF_NONE)
-    sells = surplus & (policy != int(Policy.GIVE_ONLY))
-    buys = policy >= int(Policy.BUY_ONLY)
-    sold_wh = np.where(sells, amount_wh - given_wh, 0)
-    lacking_wh = np.where(need, amount_wh - received_wh, 0)
-    bought_wh = np.where(buys, lacking_wh, 0)
+    surplus = policy > ABSENT
+    surplus ^= need
+    # A factor of 0 or 1 is quicker than a choice: nothing here is so large that it could matter.
+    sold_wh = (amount_wh - given_wh) * (surplus & (policy != int(Policy.GIVE_ONLY)))
+    lacking_wh = (amount_wh - received_wh) * need
+    bought_wh = lacking_wh * (policy >= int(Policy.BUY_ONLY))
     kept_wh = stock_wh + produced_wh - consumed_wh - given_wh - sold_wh
     held_wh = np.minimum(kept_wh, capacity_wh)
     return Outcome(
@@ -100,9 +100,9 @@ def _settled(
         received_wh=column(received_wh),
         sold_wh=column(sold_wh),
         bought_wh=column(bought_wh),
-        spilled_wh=column(np.where(surplus, kept_wh - held_wh, 0)),
+        spilled_wh=column((kept_wh - held_wh) * surplus),
         unserved_wh=column(lacking_wh - bought_wh),
-        stock_wh=column(np.where(surplus, held_wh, np.where(need, 0, stock_wh))),
+        stock_wh=column(np.where(surplus, held_wh, stock_wh * ~need)),
         balance_neur=column(balance_neur + (sold_wh - bought_wh) * price_neur_per_wh),
     )
 
@@ -113,7 +113,7 @@ def _within_bounds(energies_wh: Numbers, balance_neur: Numbers, price_neur_per_w
     ``energies_wh`` are all energies of a row as one number, with the bits of each: it is at least
     as large as the largest of them, below twice that, and below zero if one of them is.
     """
-    bits = int(np.bitwise_or.reduce(energies_wh))
+    bits = bits_of(energies_wh)
     return (
         0 <= bits <= _LARGEST_ENERGY_WH
         and len(energies_wh) * bits < _FITS
@@ -133,29 +133,22 @@ def _gifts(
     home: Numbers, policy: Numbers, amount_wh: Numbers, *, seed: int, tick: int
 ) -> tuple[Numbers, Numbers] | None:
     """Energy given and received by each row."""
-    members = {
-        each: np.flatnonzero(policy == int(each))
-        for each in (Policy.GIVE_ONLY, Policy.SELL_IF_NONE, Policy.ASK_ONLY, Policy.BUY_IF_NONE)
-    }
-
-    def total(each: Policy) -> int:
-        return int(amount_wh[members[each]].sum())
-
-    offered = total(Policy.GIVE_ONLY), total(Policy.SELL_IF_NONE)
-    asked = total(Policy.ASK_ONLY), total(Policy.BUY_IF_NONE)
-    matched_wh = min(sum(offered), sum(asked))
-    given_wh, received_wh = np.zeros_like(amount_wh), np.zeros_like(amount_wh)
-    given = split_by_priority(matched_wh, *offered)
-    taken = split_by_priority(matched_wh, *asked)
-    for into_wh, each, part_wh in (
-        (given_wh, Policy.GIVE_ONLY, given[0]),
-        (given_wh, Policy.SELL_IF_NONE, given[1]),
-        (received_wh, Policy.ASK_ONLY, taken[0]),
-        (received_wh, Policy.BUY_IF_NONE, taken[1]),
-    ):
-        rows = members[each]
+    classes = Policy.GIVE_ONLY, Policy.SELL_IF_NONE, Policy.ASK_ONLY, Policy.BUY_IF_NONE
+    members = [(policy == int(each)).nonzero()[0] for each in classes]
+    amounts = [amount_wh[rows] for rows in members]
+    claims = [int(np.add.reduce(each)) for each in amounts]
+    matched_wh = min(claims[0] + claims[1], claims[2] + claims[3])
+    given_wh, received_wh = (np.zeros(len(policy), dtype=np.int64) for _ in range(2))
+    parts = zip(
+        (given_wh, given_wh, received_wh, received_wh),
+        members,
+        amounts,
+        split_by_priority(matched_wh, *claims[:2]) + split_by_priority(matched_wh, *claims[2:]),
+        strict=True,
+    )
+    for into_wh, rows, amount, part_wh in parts:
         if part_wh:
-            shares = share(part_wh, home[rows], amount_wh[rows], seed=seed, tick=tick)
+            shares = share(part_wh, home[rows], amount, seed=seed, tick=tick)
             if shares is None:
                 return None
             into_wh[rows] = shares
@@ -166,7 +159,7 @@ def share(
     total_wh: int, homes: Numbers, claims_wh: Numbers, *, seed: int, tick: int
 ) -> Numbers | None:
     """``matching.share`` on columns; None where a product might leave 64 bits."""
-    claimed_wh = int(claims_wh.sum())
+    claimed_wh = int(np.add.reduce(claims_wh))
     if total_wh == claimed_wh:
         return claims_wh
     if total_wh * largest(claims_wh) >= _FITS:
@@ -174,7 +167,7 @@ def share(
     products = claims_wh * total_wh
     shares: Numbers = products // claimed_wh
     remainders = products - shares * claimed_wh
-    left_over = total_wh - int(shares.sum())
+    left_over = total_wh - int(np.add.reduce(shares))
     if left_over:
         shares[_largest_remainders(left_over, homes, claims_wh, remainders, seed, tick)] += 1
     return shares

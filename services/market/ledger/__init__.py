@@ -4,8 +4,10 @@ from services.market.ledger.history import Headline, History, PriceRow, StoredEv
 from services.market.ledger.inspection import Inspection
 from services.market.ledger.ledger import Ledger, World
 from services.market.ledger.retention import Retention
+from services.market.ledger.tables import TEMPORARY
 
 __all__ = [
+    "TEMPORARY",
     "Headline",
     "History",
     "Inspection",

@@ -132,6 +132,11 @@ class Inspection:
             homes_together, from_tick = homes_together + homes, tick
         return self.ticks(after=from_tick - 1)
 
+    def home_ticks(self) -> int:
+        """Homes of all ticks together: as many rows as there are receipts."""
+        ((found,),) = self._rows("SELECT sum(homes) FROM ticks", (int, type(None)))
+        return int(found or 0)
+
     def oldest_tick(self) -> int:
         """The first tick that is left; 1 before there is any."""
         ((oldest,),) = self._rows("SELECT min(tick) FROM ticks", (int, type(None)))

@@ -104,7 +104,7 @@ class Ledger:
     def newest_epoch(self) -> int:
         """The epoch of the market that took over last; 0 before the first."""
         with self._database.reading() as connection:
-            return _NEWEST_EPOCH.run(connection).scalar() or 0
+            return _NEWEST_EPOCH.value(connection) or 0
 
     def check_epoch(self) -> None:
         """Raises ``EpochLost`` when another market took over, ``LedgerUnavailable``."""
@@ -123,7 +123,7 @@ class Ledger:
         """
         check_newest(self._database)
         with self._database.writing("the epoch") as connection:
-            newest = _NEWEST_EPOCH.run(connection).scalar() or 0
+            newest = _NEWEST_EPOCH.value(connection) or 0
             head = connection.execute(_NEWEST_TICK).scalar() or 0
             row = {"epoch": newest + 1, "from_tick": head + 1, "at": at}
             connection.execute(sa.insert(epochs), row)
@@ -155,10 +155,10 @@ class Ledger:
                 self._settle_doubt()
                 return
             row = _tick_row(settled, self.epoch, at, body=body, tick_hash=tick_hash)
-            _INSERT_TICK.run(connection, [row])
+            _INSERT_TICK.insert(connection, [row])
             pages = _changed_pages(settled.home, after)
             if pages:
-                _REPLACE_PAGE.run(connection, pages)
+                _REPLACE_PAGE.insert(connection, pages)
             if starts:
                 rows = [_event_row(start, settled.tick, "external") for start in starts]
                 connection.execute(_INSERT_EVENT, rows)
@@ -247,7 +247,7 @@ class Ledger:
         self._database.close()
 
     def _check_epoch(self, connection: sa.Connection) -> None:
-        newest = _NEWEST_EPOCH.run(connection).scalar()
+        newest = _NEWEST_EPOCH.value(connection)
         if newest != self.epoch:
             raise EpochLost(
                 f"epoch {self.epoch} has ended: another market took over with epoch {newest}"

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -118,36 +118,52 @@ snapshot_pages = sa.Table(
 
 
 class Prepared:
-    """A statement that is run with every tick, put into words once: SQLAlchemy's own way to find
-    the words again takes longer than SQLite takes to carry them out."""
+    """A statement that is run with every tick, put into words once and handed to the driver itself:
+    SQLAlchemy's own way to find and to pass on the words takes longer than SQLite takes to carry
+    them out."""
 
     def __init__(self, statement: sa.Insert | sa.Select[Any]) -> None:
         compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
         self._text = str(compiled)
         self._names = tuple(compiled.positiontup or ())
 
-    def run(
-        self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]] = ()
-    ) -> sa.CursorResult[Any]:
-        """Runs it, for an insertion once with each of the rows."""
-        values = [tuple(row[name] for name in self._names) for row in rows]
-        return connection.exec_driver_sql(self._text, values or None)
+    def insert(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Runs an insertion, once with each of the rows."""
+        values = [tuple([row[name] for name in self._names]) for row in rows]
+        _driver_of(connection).executemany(self._text, values)
+
+    def value(self, connection: sa.Connection) -> Any:
+        """Runs a question whose answer is one value."""
+        row = _driver_of(connection).execute(self._text).fetchone()
+        return row[0] if row else None
+
+
+def _driver_of(connection: sa.Connection) -> sqlite3.Connection:
+    driver: Any = connection.connection.driver_connection
+    return cast("sqlite3.Connection", driver)
+
+
+TEMPORARY: Final = "sqlite:///file:?uri=true"
+"""The URL of a ledger that goes with its market. SQLite keeps it in a file that has lost its name
+before its first byte is written, in the folder that SQLITE_TMPDIR, else TMPDIR, else the system
+names: whatever ends the process, nothing is left. Up to 2 MB of it are in memory, and nothing is
+synced."""
 
 
 class Database:
-    """Connections to one SQLite database: in a file, or in memory.
+    """Connections to one SQLite database: in a file, in memory, or temporary.
 
-    A database in memory has one connection, which threads share one at a time; a file has one for
-    each, and its write-ahead log lets readers go on while a tick is written.
+    One in memory, or a temporary one, has one connection, which threads share one at a time; a file
+    has one for each, and its write-ahead log lets readers go on while a tick is written.
     """
 
     def __init__(self, url: str | sa.URL, *, read_only: bool = False) -> None:
-        memory = url in ("sqlite://", "sqlite:///:memory:")
         self.file = file_of(url)
-        self._turn = threading.RLock() if memory else nullcontext()
+        with_its_connection = url in ("sqlite://", "sqlite:///:memory:", TEMPORARY)
+        self._turn = threading.RLock() if with_its_connection else nullcontext()
         options: dict[str, Any] = (
             {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
-            if memory
+            if with_its_connection
             else {"connect_args": {"timeout": 10}}
         )
         self._engine = sa.create_engine(url, **options)
@@ -173,9 +189,10 @@ class Database:
         Raises ``LedgerUnavailable``, which names ``what``; then nothing was written.
         """
         with self._turn, _translated(f"store {what}"), self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            driver = _driver_of(connection)
+            driver.execute("BEGIN IMMEDIATE")
             yield connection
-            connection.commit()
+            driver.commit()
 
     def close(self) -> None:
         """Gives all connections back."""
@@ -216,9 +233,10 @@ def _configure(connection: Any, _record: Any) -> None:
 def _translated(action: str) -> Iterator[None]:
     try:
         yield
-    except sa.exc.DBAPIError as error:
-        said = " ".join(str(error.orig).split())[:200]  # of a damaged schema SQLite shows it all
-        code = getattr(error.orig, "sqlite_errorcode", None)
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        of_driver = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        said = " ".join(str(of_driver).split())[:200]  # of a damaged schema SQLite shows it all
+        code = getattr(of_driver, "sqlite_errorcode", None)
         if code is not None and code & 0xFF in _NEVER_A_LEDGER:
             raise LedgerUnreadable(f"the ledger is damaged, or none: {said}") from error
         raise LedgerUnavailable(f"the ledger cannot {action}: {said}") from error
