@@ -146,7 +146,8 @@ def _parser() -> argparse.ArgumentParser:
         "distributed: 20 homes over RabbitMQ and Redis; "
         "growth: up to a million homes, and up to 200 processes; profile: where a tick goes; "
         "compose: the containers; readers: of the stream; page: the page in a browser; "
-        f"{TABLES}: nothing is measured, the figures of an earlier run are written into the page (default: all)",
+        f"{TABLES}: nothing is measured, "
+        "the figures of an earlier run are written into the page (default: all)",
     )
     parser.add_argument(
         "figures", nargs="?", type=Path, metavar="FIGURES", help=f"for {TABLES}: the JSON of a run"
