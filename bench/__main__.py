@@ -23,6 +23,7 @@ from bench import (
     growth,
     machine,
     orders,
+    page,
     profile,
     readers,
     settling,
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     "profile": profile.run,
     "compose": compose.run,
     "readers": readers.run,
+    "page": page.run,
 }
 
 TABLES = "tables"
@@ -146,8 +148,9 @@ def _parser() -> argparse.ArgumentParser:
         "distributed: 20 homes over RabbitMQ and Redis; "
         "orders: 2,000 homes over RabbitMQ, one order in a message, and 100,000; "
         "growth: up to a million homes, and up to 200 processes; profile: where a tick goes; "
-        f"compose: the containers; readers: of the stream; {TABLES}: nothing is measured, the "
-        "figures of an earlier run are written into the page (default: all)",
+        "compose: the containers; readers: of the stream; page: the page in a browser; "
+        f"{TABLES}: nothing is measured, "
+        "the figures of an earlier run are written into the page (default: all)",
     )
     parser.add_argument(
         "figures", nargs="?", type=Path, metavar="FIGURES", help=f"for {TABLES}: the JSON of a run"

@@ -1,5 +1,7 @@
 """The floor of the distributed run: its processes, queues and messages, with nothing computed.
 
+Messages go as they would if nobody had thought of sending fewer: homes hear every tick twice.
+
 ``python -m bench.bare_loop market|home|weather|external`` is one of its processes. Per tick, as in
 the real one: an opened message to every queue (fanout), one order per home to a quorum queue
 (persistent, confirmed), one receipt per home (direct), the orders acknowledged once the receipts
@@ -15,6 +17,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from energymarket import telemetry, topology
@@ -47,13 +50,23 @@ def main(role: str) -> None:
         _market(bus, int(os.environ[HOMES]), os.environ[LEDGER])
     elif role == "home":
         fleet = secrets.token_hex(16)
-        bus.open(lambda: topology.fleet_topology(fleet))
+        bus.open(lambda: _home_topology(fleet))
         _answer(bus, _join(fleet), order(fleet))
     else:
         bus.open(lambda: topology.listener_topology(role, secrets.token_hex(16)))
         # Weather says nothing to the broker in a tick; the market only has to know that it listens.
         hello = _bulletin(LISTENERS.index(role))
         _answer(bus, hello, hello if role == "external" else None)
+
+
+def _home_topology(fleet: str) -> topology.Topology:
+    """A home that listens to the ticks, as the protocol reads at its simplest."""
+    queue = topology.fleet_queue(fleet)
+    bindings = (
+        topology.Binding(topology.RECEIPTS, queue, fleet),
+        topology.Binding(topology.TICKS, queue),
+    )
+    return replace(topology.fleet_topology(fleet), bindings=bindings)
 
 
 def _answer(bus: RabbitBus, hello: Publication, answer: Publication | None) -> None:

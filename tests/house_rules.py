@@ -71,7 +71,9 @@ EVERY_SERVICE_HAS: Final = ("__init__.py", "__main__.py", "service.py", "setting
 MOST_LINES: Final = 450
 MANY_LINES: Final = 350
 OUR_SOURCES: Final = {".py", ".sh", ".js", ".css", ".html", ".yml", ".toml", ".conf"}
-NOT_OURS: Final = {"swagger-ui", "vendor", "vendored", "node_modules", "build", "dist", "runs"}
+NOT_OURS: Final = {
+    *("swagger-ui", "uplot", "vendor", "vendored", "node_modules", "build", "dist", "runs"),
+}
 
 UNITS: Final = ("_wh", "_neur", "_neur_per_wh", "_mdeg", "_ticks", "_tick")
 WITHOUT_UNIT: Final = {

@@ -1,21 +1,22 @@
-"""The page and the docs work without the internet, and run nothing that stands in them."""
+"""The page and the docs work without the internet, and run nothing that stands in them.
+
+What the page shows, in a browser, is tested in ``tests/browser/``.
+"""
 
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, expect
 
 from services.market.api.app import STATIC
+from tests.browser.visitor import browsing, visit
 from tests.live_api import LiveApi
 from tests.world import World
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -63,20 +64,55 @@ def test_a_page_loads_only_from_the_market_and_runs_nothing_of_its_own(
         assert api.ask(source).status_code == 200
 
 
+def _own_files() -> list[Path]:
+    """The files of the page that we wrote."""
+    return [
+        file
+        for file in STATIC.rglob("*.*")
+        if file.is_file() and not {"swagger-ui", "uplot"} & set(file.relative_to(STATIC).parts)
+    ]
+
+
 def test_our_own_files_name_no_other_host() -> None:
     """R25: nothing is asked of the internet; the SVG namespace is a name, not an address."""
-    for file in STATIC.glob("*.*"):
+    assert len(_own_files()) > 20
+    for file in _own_files():
         hosts = set(re.findall(r"https?://[^\s\"'<>]+", file.read_text()))
         assert hosts <= {"http://www.w3.org/2000/svg"}, file.name
 
 
 def test_the_page_asks_only_for_what_there_is(api: LiveApi) -> None:
-    """R22: every address in the script answers."""
-    script = (STATIC / "page.js").read_text()
-    asked = {path.partition("?")[0] for path in re.findall(r"[\"`](/[a-z][^\"`$]*)", script)}
-    assert asked >= {"/price", "/prices", "/events", "/audit", "/run"}
-    for path in asked:
-        assert api.ask(path).status_code == 200
+    """R22: every address in the scripts is one of the API."""
+    scripts = "".join(file.read_text() for file in (STATIC / "page").glob("*.js"))
+    asked = set(re.findall(r"[\"`](/[a-z/]+)[?\"`$]", scripts))
+    paths = {path.partition("{")[0] for path in api.get("/openapi.json")["paths"]}
+    assert asked >= {"/stream", "/prices", "/flows", "/homes", "/audit", "/clock", "/ledger"}
+    assert asked <= paths, asked - paths
+
+
+def test_the_page_loads_each_of_its_files_once_and_no_file_is_left_over(api: LiveApi) -> None:
+    """R25: what stands in the folder is what the page is made of."""
+    page = api.ask("/").text
+    loaded = set(re.findall(r"/static/page/([a-z]+\.(?:js|css))", page))
+    waiting = list(loaded)
+    while waiting:
+        name = waiting.pop()
+        for other in re.findall(r'from "\./([a-z]+\.js)"', (STATIC / "page" / name).read_text()):
+            if other not in loaded:
+                loaded.add(other)
+                waiting.append(other)
+    assert loaded == {file.name for file in (STATIC / "page").iterdir()}
+
+
+def test_the_vendored_charts_keep_their_licence() -> None:
+    """R25: uPlot is MIT; its licence travels with it, its source maps do not."""
+    folder = STATIC / "uplot"
+    assert {file.name for file in folder.iterdir()} == {
+        *("LICENSE", "NOTICE", "VERSION", "uPlot.iife.min.js", "uPlot.min.css")
+    }
+    assert "MIT License" in (folder / "LICENSE").read_text()
+    for file in folder.iterdir():
+        assert "sourceMappingURL" not in file.read_text()
 
 
 def test_the_vendored_docs_keep_their_licences() -> None:
@@ -97,55 +133,22 @@ def test_the_vendored_docs_keep_their_licences() -> None:
 
 def test_files_are_sent_again_only_when_they_have_changed(api: LiveApi) -> None:
     """R25: a new version of the page is seen at once."""
-    first = api.ask("/static/page.js")
+    first = api.ask("/static/page/main.js")
     assert first.headers["cache-control"] == "no-cache"
     headers = {"If-None-Match": first.headers["etag"]}
-    assert api.client.get("/static/page.js", headers=headers).status_code == 304
+    assert api.client.get("/static/page/main.js", headers=headers).status_code == 304
 
 
-def _seen(url: str, folder: Path, budget_ms: int) -> tuple[str, str]:
-    """(The page as a browser has made it, what the browser complained about.)"""
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if browser is None:
-        pytest.fail(
-            "no browser: install chromium (`make test` does it as root on Debian)", pytrace=False
-        )
-    done = subprocess.run(
-        [
-            browser,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            f"--user-data-dir={folder}",
-            "--enable-logging=stderr",
-            f"--virtual-time-budget={budget_ms}",
-            "--dump-dom",
-            url,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    return done.stdout, "\n".join(re.findall(r".*CONSOLE.*", done.stderr))
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real browser without a window."""
+    with browsing() as opened:
+        yield opened
 
 
-def test_a_browser_shows_the_price_the_line_and_the_audit(api: LiveApi, tmp_path: Path) -> None:
-    """R22, R25: the page really works, under its own security policy."""
-    page, complaints = _seen(f"{api.server.url}/", tmp_path, 4_000)
-    assert complaints == ""
-    price = api.get("/price")
-    assert f">{price['price_eur_per_kwh']:.4f}</strong>" in page
-    assert f'<dd id="tick">{price["tick"]}</dd>' in page
-    assert "ok, 30 ticks" in page
-    line = re.search(r'<polyline id="line" points="([^"]+)"', page)
-    assert line is not None
-    assert len(line.group(1).split()) == 30
-
-
-def test_a_browser_shows_the_docs(api: LiveApi, tmp_path: Path) -> None:
+def test_a_browser_shows_the_docs(api: LiveApi, browser: Browser) -> None:
     """R25: with every path, and without a complaint of the security policy."""
-    page, complaints = _seen(f"{api.server.url}/docs", tmp_path, 8_000)
-    assert complaints == ""
-    for path in api.get("/openapi.json")["paths"]:
-        assert f'data-path="{path}"' in page
+    with visit(browser, f"{api.server.url}/docs") as seen:
+        for path in api.get("/openapi.json")["paths"]:
+            expect(seen.at(f'[data-path="{path}"]').first).to_be_attached()
+        assert seen.complaints == []

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from energymarket import topology
+from tests.browser.visitor import browsing, visit
 from tests.deployment import OURS, THEIRS
 from tests.system.stack import TICK_SECONDS, Exit, Stack, eventually, why_no_engine
 
@@ -111,6 +112,18 @@ def test_an_event_that_is_posted_with_the_token_is_alive(stack: Stack) -> None:
     answer = stack.post("/events", event, token=stack.token)
     assert answer.status_code in (200, 201, 202), answer.text
     eventually("war in /events", lambda: "war" in stack.live_events(), timeout_s=10.0)
+
+
+def test_the_page_of_the_stack_is_live_with_all_its_homes(stack: Stack) -> None:
+    """R22, R25: in a real browser, which asks nobody else."""
+    with browsing() as browser, visit(browser, f"http://127.0.0.1:{stack.port}/") as seen:
+        seen.state("LIVE")
+        seen.says("#homes-online", str(HOMES))
+        seen.until_tick(seen.tick() + 3)
+        seen.at("#homes-title").scroll_into_view_if_needed()
+        seen.says("#homes-count", str(HOMES))
+        assert seen.complaints == []
+        assert seen.hosts == {f"127.0.0.1:{stack.port}"}
 
 
 def test_the_settings_of_the_environment_reach_the_market(stack: Stack) -> None:

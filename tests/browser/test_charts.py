@@ -1,0 +1,190 @@
+"""The charts, what stands behind them, and why a price is what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.visitor import MINUS, PHONE, Visit, as_number, visit
+from tests.live_api import LiveApi
+from tests.world import World
+
+TICKS = 120
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[LiveApi]:
+    """A market that has settled some ticks, and stands still."""
+    world = World("sqlite://", homes=12)
+    world.turn_until_tick(TICKS)
+    live = LiveApi(world)
+    yield live
+    live.close()
+
+
+@pytest.fixture
+def seen(browser: Browser, api: LiveApi) -> Iterator[Visit]:
+    """Its page, with the newest tick shown."""
+    with visit(browser, f"{api.server.url}/") as made:
+        made.until_tick(TICKS)
+        yield made
+        assert made.complaints == []
+
+
+def terms_shown(seen: Visit, tick: int) -> dict[str, Decimal]:
+    """The waterfall of a tick, as numbers by name."""
+    expect(seen.at("#waterfall")).to_have_attribute("data-tick", str(tick))
+    rows = seen.at("#waterfall tr").all()
+    found: dict[str, Decimal] = {}
+    for row in rows:
+        name, figure = row.locator("th").inner_text(), row.locator(".figure").inner_text()
+        found[name] = found.get(name, Decimal(0)) + as_number(figure)
+    return found
+
+
+def test_the_terms_of_the_waterfall_add_up_to_the_price_exactly(seen: Visit) -> None:
+    """R15, R16: to the last of six decimals, in the very tick that is pointed at."""
+    seen.at("#price-chart").focus()
+    for back in range(1, 30):
+        seen.page.keyboard.press("ArrowLeft")
+        tick = TICKS + 1 - back
+        shown = terms_shown(seen, tick)
+        price = shown.pop("price")
+        assert sum(shown.values()) == price
+        truth = seen.get(f"/prices/{tick}")
+        assert price == Decimal(str(truth["price_eur_per_kwh"]))
+        assert len(shown) == len({each["name"] for each in truth["terms"]})
+        expect(seen.at("#why-sum")).to_have_text("The terms add up to the price exactly.")
+
+
+def test_pointing_at_a_tick_shows_it_in_every_chart_and_in_the_waterfall(seen: Visit) -> None:
+    """R22: one cursor for all three."""
+    box = seen.at(".band").first.bounding_box()  # what lies over the chart is not in the way
+    assert box is not None
+    seen.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(seen.at("#price-readout")).to_contain_text("tick")
+    tick = int(seen.at("#price-readout").inner_text().split(":")[0].removeprefix("tick "))
+    row = next(each for each in seen.get("/prices?limit=1000")["prices"] if each["tick"] == tick)
+    seen.says("#price-readout", f"tick {tick}: {row['price_eur_per_kwh']:.4f}")
+    seen.says("#trade-readout", f"▲ bought {row['bought_kwh']:.2f}  ▼ sold {row['sold_kwh']:.2f}")
+    terms_shown(seen, tick)
+    places = seen.page.evaluate(
+        "() => [...document.querySelectorAll('.chart .u-cursor-x')]"
+        ".map((line) => Math.round(line.getBoundingClientRect().left))"
+    )
+    assert len(places) == 3
+    assert len(set(places)) == 1
+
+
+def test_the_price_chart_is_moved_through_by_keys_and_says_where_it_is(seen: Visit) -> None:
+    """R22: what a pointer can do, the keyboard can."""
+    chart = seen.at("#price-chart")
+    chart.focus()
+    for key, tick in (("End", TICKS), ("ArrowLeft", TICKS - 1), ("PageUp", TICKS - 11)):
+        seen.page.keyboard.press(key)
+        expect(chart).to_have_attribute("aria-valuenow", str(tick))
+        price = seen.get(f"/prices/{tick}")["price_eur_per_kwh"]
+        expect(chart).to_have_attribute("aria-valuetext", f"tick {tick}, {price:.4f} EUR/kWh")
+    seen.page.keyboard.press("Escape")
+    expect(chart).to_have_attribute("aria-valuenow", str(TICKS))
+
+
+def test_the_table_behind_the_charts_has_the_numbers_of_the_api(seen: Visit) -> None:
+    """R22."""
+    seen.at("#ticks-table summary").click()
+    expect(seen.at("#ticks-table tbody tr")).to_have_count(TICKS)
+    rows = {row["tick"]: row for row in seen.get("/prices?limit=1000")["prices"]}
+    shown = seen.page.evaluate(
+        "() => [...document.querySelectorAll('#ticks-table tbody tr')]"
+        ".map((row) => [...row.children].map((cell) => cell.textContent))"
+    )
+    assert len(shown) == TICKS
+    for tick, price, temperature, *energies, homes in shown:
+        row = rows[int(tick)]
+        assert price == f"{row['price_eur_per_kwh']:.6f}"
+        assert temperature == f"{row['temperature_c']:.3f}".replace("-", MINUS)
+        names = ("bought", "sold", "given", "spilled", "unserved")
+        assert energies == [f"{row[f'{name}_kwh']:.3f}" for name in names]
+        assert homes == str(row["homes"])
+
+
+def test_events_lie_as_bands_over_the_ticks_of_their_life(seen: Visit, api: LiveApi) -> None:
+    """R19: from the first to the last tick of each, and no band for one that is long past."""
+    seen.at("#spans button").last.click()
+    events = seen.get("/events?limit=1000")
+    assert len(events["past"]) > 2
+    titles = [label.get_attribute("title") or "" for label in seen.at(".band-label").all()]
+    for event in events["past"]:
+        last = event["start_tick"] + event["ttl_ticks"] - 1
+        assert any(
+            title.startswith(event["name"].replace("_", " "))
+            and f"ticks {event['start_tick']} to {last}," in title
+            for title in titles
+        )
+
+
+def test_who_gives_to_whom_is_what_the_api_says(seen: Visit) -> None:
+    """R9."""
+    seen.at("#flows-title").scroll_into_view_if_needed()
+    flows = seen.get("/flows?ticks=50&limit=12")
+    expect(seen.at("#flows .ribbon")).to_have_count(len(flows["links"]))
+    assert flows["links"]
+    seen.at("#flows-table summary").click()
+    for index, link in enumerate(flows["links"]):
+        row = seen.at("#flows-table tbody tr").nth(index)
+        expect(row).to_contain_text(f"home {link['giver']}home {link['taker']}{link['kwh']:.3f}")
+    split = flows["split"]
+    for name in ("given", "sold", "bought", "spilled", "unserved"):
+        expect(seen.at("#split")).to_contain_text(f"{split[f'{name}_kwh']:,.2f} kWh")
+
+
+def test_the_audit_strip_is_right_only_while_every_number_is_nought(seen: Visit) -> None:
+    """R13: and says so with a word, not with a colour alone."""
+    expect(seen.at("#audit")).to_have_attribute("data-state", "right")
+    expect(seen.at("#audit-word")).to_have_text("Everything adds up")
+    audit = seen.get("/audit")
+    assert audit["ok"]
+    expect(seen.at("#audit code")).to_have_attribute("title", audit["head_hash"])
+    wrong = seen.page.evaluate(
+        """async (audit) => {
+          const { showAudit } = await import("/static/page/audit.js");
+          const states = [];
+          const changes = [{ energy_residual_wh: 1, ok: false }, { late: 2 }, { refused: 1 }];
+          for (const change of changes) {
+            showAudit({ late: 0, refused: 0, ...audit, ...change });
+            states.push(document.getElementById("audit").dataset.state);
+          }
+          return states;
+        }""",
+        audit,
+    )
+    assert wrong == ["wrong", "noted", "noted"]
+
+
+def test_a_phone_shows_all_of_it_without_scrolling_sideways(browser: Browser, api: LiveApi) -> None:
+    """R22."""
+    with visit(browser, f"{api.server.url}/", viewport=PHONE) as seen:
+        seen.until_tick(TICKS)
+        seen.at("#ticks-table summary").click()
+        wide = seen.page.evaluate("() => document.documentElement.scrollWidth")
+        assert wide == PHONE["width"]
+
+
+def test_what_is_remembered_stays_bounded_over_ten_thousand_ticks(seen: Visit) -> None:
+    """A page that is left open does not fill the memory."""
+    kept = seen.page.evaluate(
+        """async () => {
+          const { History, KEPT } = await import("/static/page/history.js");
+          const history = new History();
+          for (let tick = 1; tick <= 10000; tick += 1) {
+            const event = { name: "war", source: "external", coefficient_eur_per_kwh: 0.1 };
+            history.addEvent({ ...event, start_tick: tick, ttl_ticks: 5 });
+            history.add({ tick, price_eur_per_kwh: 1, next_price_eur_per_kwh: 1, terms: [{}] });
+          }
+          return { KEPT, sizes: [history.rows.length, history.terms.size, history.events.size] };
+        }"""
+    )
+    assert all(kept["KEPT"] <= size <= 1.2 * kept["KEPT"] for size in kept["sizes"])

@@ -1,0 +1,88 @@
+"""The word at the top, and what the page shows when there is little to show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.visitor import Visit, visit
+from tests.live_api import LiveApi
+from tests.world import STRICT, World
+
+LAST_TICK = 40
+
+
+@pytest.fixture
+def api() -> Iterator[LiveApi]:
+    """A market with one home that stands still until it is turned, and ends with ``LAST_TICK``."""
+    live = LiveApi(World("sqlite://", homes=1, tempo=replace(STRICT, max_ticks=LAST_TICK)))
+    yield live
+    live.close()
+
+
+@pytest.fixture
+def seen(browser: Browser, api: LiveApi) -> Iterator[Visit]:
+    """Its page."""
+    with visit(browser, f"{api.server.url}/") as made:
+        yield made
+
+
+def test_before_the_first_tick_the_page_says_what_it_waits_for(seen: Visit, api: LiveApi) -> None:
+    """R25: an empty page that says why is no broken one."""
+    seen.state("WAITING")
+    expect(seen.at("#status-why")).to_contain_text("wait")
+    for empty in ("#price", "#tick", "#temperature", "#homes-online"):
+        seen.says(empty, "\N{EN DASH}")
+    expect(seen.at("#homes-empty")).to_have_text(
+        "Every home has a row here once a tick is settled."
+    )
+    assert seen.complaints == []
+    api.world.turn_until_tick(1)
+    seen.until_tick(1)
+
+
+def test_a_market_that_runs_but_settles_nothing_is_stale_and_says_for_how_long(
+    seen: Visit, api: LiveApi
+) -> None:
+    """The API answers all the time: that is not enough to be live."""
+    api.world.turn_until_tick(3)
+    seen.until_tick(3)
+    seen.state("STALE")
+    expect(seen.at("#status-age")).to_contain_text(" s")
+    with api.ticking(pause_s=0.02):
+        seen.until_tick(4)
+        seen.until("() => document.getElementById('status-word').textContent !== 'STALE'")
+
+
+def test_a_run_that_is_over_says_so_and_shows_its_last_tick(seen: Visit, api: LiveApi) -> None:
+    api.world.turn_until_tick(LAST_TICK)
+    api.world.turn(3)
+    seen.state("FINISHED")
+    seen.until_tick(LAST_TICK)
+    assert seen.tick() == LAST_TICK
+
+
+def test_a_market_with_one_home_shows_it_and_that_nobody_gives(seen: Visit, api: LiveApi) -> None:
+    """R2: the smallest world."""
+    api.world.turn_until_tick(20)
+    seen.until_tick(20)
+    seen.at("#homes-title").scroll_into_view_if_needed()
+    seen.says("#homes-count", "1")
+    expect(seen.at(".grid-body .grid-row")).to_have_count(1)
+    expect(seen.at("#flows .empty")).to_have_text("Nobody has given to anybody in these ticks.")
+    assert seen.complaints == []
+
+
+def test_a_market_whose_server_goes_is_reconnecting_and_nothing_it_said_is_lost(
+    seen: Visit, api: LiveApi
+) -> None:
+    api.world.turn_until_tick(5)
+    seen.until_tick(5)
+    price = seen.at("#price").inner_text()
+    api.server.stop()
+    seen.state("RECONNECTING")
+    expect(seen.at("#status-why")).to_have_text("The market does not answer.")
+    seen.says("#price", price)
