@@ -36,6 +36,8 @@ def _on_one_line(text: str) -> str:
 
 def _plain(value: Any) -> str:
     """The value as it is, in quotes where one could not see otherwise where it ends."""
+    if isinstance(value, int | float):
+        return str(value)
     text = str(value)
     ends_by_itself = text and text.isprintable() and not set(' "=').intersection(text)
     return text if ends_by_itself else json.dumps(text, ensure_ascii=not text.isprintable())
@@ -61,5 +63,6 @@ def configure(service: str, *, level: str, form: str, stream: TextIO | None = No
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.CRITICAL, force=True)  # drivers speak through their adapters
-    log: Log = structlog.get_logger(service=service)
+    # Bound at once: a proxy would look the configuration up again for each line.
+    log: Log = structlog.get_logger(service=service).bind()
     return log

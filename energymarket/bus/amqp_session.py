@@ -58,7 +58,8 @@ class Session:
             self._publish(message)
         if not self._confirmed_by_broker:
             self._counters.confirmed += len(batch.messages)
-            self._complete.append(batch)
+            if batch.deliveries:
+                self._complete.append(batch)
 
     def on_confirm(self, tag: int, *, multiple: bool, confirmed: bool) -> bool:
         """The broker's word on what was published; True when there is something to settle now."""
@@ -72,6 +73,8 @@ class Session:
 
     def settle(self) -> None:
         """Acknowledges, or gives back, the deliveries of all batches that are complete."""
+        if not self._complete:
+            return
         acknowledged: list[int] = []
         given_back: list[int] = []
         for batch in self._complete:

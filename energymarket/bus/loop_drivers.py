@@ -8,6 +8,7 @@ No driver of a broker here: the loop is handed in.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 import time
@@ -77,10 +78,11 @@ class OwnerDriver:
 
     def __init__(self) -> None:
         self._loop: Any = None
-        self._stumbled: Work = _nothing
+        self._stumbled: Work = self._on_alarm
         self._running = False
         self._ended = False
         self._listening, self._waking = -1, -1
+        self._alarm_s = math.inf  # when the loop ends a wait at the latest
 
     def start(self, loop: Any, begin: Work, stumbled: Work) -> None:
         self._loop, self._stumbled = loop, stumbled
@@ -124,8 +126,10 @@ class OwnerDriver:
         if self._loop is None:
             return
         sleep_s = LONGEST_SLEEP_S if timeout_s is None else min(timeout_s, LONGEST_SLEEP_S)
-        loop = self._loop
-        timer = loop.call_later(max(sleep_s, 0.0), _nothing)
+        loop, due_s = self._loop, time.monotonic() + max(sleep_s, 0.0)
+        if due_s < self._alarm_s:  # else an earlier wait's alarm is early enough
+            loop.call_later(max(sleep_s, 0.0), self._on_alarm)
+            self._alarm_s = due_s
         self._running = True
         try:
             loop.poll()
@@ -134,12 +138,10 @@ class OwnerDriver:
             self._stumbled()
         finally:
             self._running = False
-            loop.remove_timeout(timer)
+
+    def _on_alarm(self) -> None:
+        self._alarm_s = math.inf
 
     def _on_wake(self, _fd: int, _events: int) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(self._listening, _WAKE_BYTES)
-
-
-def _nothing() -> None:
-    """For a timer that only ends a wait."""
