@@ -17,6 +17,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 # Limits. Wide enough for any home or price that makes sense (100 MWh in an hour, 10,000 EUR/kWh),
 # narrow enough that what a tick costs a home, and sums over a million homes, fit into 64 bits.
 MAX_HOMES_PER_FLEET = 1_000_000
+MOST_HOMES_PER_MESSAGE = 50_000
+"""So many receipts, with two gifts to a home, fit into a body (``codec.MAX_BODY_BYTES``) however
+long their numbers are; a larger fleet divides its orders, and asks for its receipts so."""
 MAX_ENERGY_WH = 10**8
 MAX_PRICE_NEUR_PER_WH = 10**10
 MAX_MONEY_NEUR = 9 * 10**18

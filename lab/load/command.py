@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from energymarket.errors import SettingsError
-from energymarket.messages import MAX_HOMES_PER_FLEET
+from energymarket.messages import MAX_HOMES_PER_FLEET, MOST_HOMES_PER_MESSAGE
 from energymarket.runtime import EXIT_FAILED, EXIT_INTERRUPTED, StopRequest
 from energymarket.settings import AmqpUrl
 from lab.load import baseline as baselines
@@ -21,7 +21,7 @@ from lab.load.conductor import INTERRUPTED, Conductor, Interrupted
 from lab.load.display import Lines, LiveTable, summary
 from lab.load.knee import Knee, find_knee
 from lab.load.market_api import MarketApi
-from lab.load.plan import MOST_HOMES_PER_MESSAGE, LoadPlan
+from lab.load.plan import LoadPlan
 from lab.load.result import Result
 
 EXAMPLE: Final = (

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Final
 
 from energymarket.errors import SettingsError
-from energymarket.messages import MAX_HOMES_PER_FLEET
+from energymarket.messages import MAX_HOMES_PER_FLEET, MOST_HOMES_PER_MESSAGE
 
 ENDLESS_TICK = 2**53
-
-MOST_HOMES_PER_MESSAGE: Final = 50_000
-"""So many receipts, with two gifts to a home, fit into a body (``codec.MAX_BODY_BYTES``) however
-long their numbers are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from energymarket import topology
 from energymarket.bus.port import Bus, BusEvent, Connected, Delivery, Disconnected, Publication
 from energymarket.clock import Clock
 from energymarket.messages import (
+    MOST_HOMES_PER_MESSAGE,
     Join,
     Leave,
     Receipts,
@@ -70,14 +71,15 @@ class HomeService:
         meter: Meter | None = None,
         tracer: Tracer | None = None,
     ) -> None:
-        """``homes_per_message`` is the most homes in one message, either way; 0: no bound.
+        """``homes_per_message`` is the most homes in one message, either way; 0: as many as fit.
 
         ``meter`` is told what happens, for whoever counts it.
         """
         self._bus, self._clock, self._log, self._new_key = bus, clock, log, new_key
         self._instance, self._homes = instance, homes
         self._policy, self._profile = policy or PolicyChoice(), profile
-        self._homes_per_message = homes_per_message
+        fits = homes <= MOST_HOMES_PER_MESSAGE
+        self._homes_per_message = homes_per_message or (0 if fits else MOST_HOMES_PER_MESSAGE)
         self._meter, self._tracer = meter or Meter(), tracer or Tracer()
         self._fleet = ""
         self._welcome: Welcome | None = None

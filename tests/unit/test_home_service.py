@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 
 from energymarket import topology
 from energymarket.bus.memory import MemoryBroker, MemoryBus
@@ -120,6 +121,13 @@ def receipt(order: Message | None) -> Receipts:
         gift_wh=[],
         opened=None,
     )
+
+
+@pytest.mark.parametrize(("homes", "most"), [(1, UNSET), (50_000, UNSET), (50_001, 50_000)])
+def test_a_fleet_too_large_for_a_message_asks_for_several(homes: int, most: int) -> None:
+    (join,) = Counter(homes).turn()
+    assert isinstance(join, Join)
+    assert (join.homes, join.homes_per_message) == (homes, most)
 
 
 def test_an_order_is_repeated_word_for_word_at_doubling_intervals_until_its_receipt(

@@ -10,10 +10,11 @@ from energymarket.messages import (
     MAX_ENERGY_WH,
     MAX_MONEY_NEUR,
     MAX_PRICE_NEUR_PER_WH,
+    MOST_HOMES_PER_MESSAGE,
     OpenedTick,
     Receipts,
 )
-from lab.load.plan import MOST_HOMES_PER_MESSAGE, LoadPlan
+from lab.load.plan import LoadPlan
 
 _HIGHEST_HOME = 2**31 - 1
 

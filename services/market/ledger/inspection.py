@@ -49,6 +49,7 @@ _MOST_PAGES: Final = HIGHEST_HOME // PAGE_HOMES
 _LOOK_BACK_TICKS: Final = 1_000
 _LOOK_BACK_HOME_TICKS: Final = 200_000
 _QUICK_CHECK_BYTES: Final = 1 << 30
+_ROWS_AT_ONCE: Final = 8  # of a million homes one has 36 MB
 """Up to this size a market that starts has SQLite check all pages (about a second per GB)."""
 
 
@@ -115,7 +116,7 @@ class Inspection:
 
     def ticks(self, *, after: int = 0) -> Iterator[TickLine]:
         """Every tick after a tick, oldest first; read in steps, so that it takes no memory."""
-        connection = self._connection.execution_options(yield_per=100)
+        connection = self._connection.execution_options(yield_per=_ROWS_AT_ONCE)
         for row in connection.exec_driver_sql(_TICKS, (after,)):
             _check_types("ticks", row, _TICK_TYPES)
             *beside, epoch, _, body, tick_hash = row
