@@ -19,7 +19,10 @@ _MAX_READ_BYTES: Final = 64 * 1024
 
 
 class Wire:
-    """``deliveries`` has, by consumer tag, who takes a delivery without the driver's help."""
+    """``deliveries`` has, by consumer tag, who takes a delivery without the driver's help;
+    ``after_read`` is called when all that came in at once has been taken."""
+
+    after_read: Callable[[], None] = staticmethod(lambda: None)
 
     is_closed: bool
     bytes_received: int
@@ -82,6 +85,10 @@ class Wire:
     def _on_data_available(self, data_in: bytes) -> None:
         """Takes whole deliveries out of what came in and gives pika the rest, frame by frame: it
         cuts all that it holds anew for each frame, so that it had better not hold many."""
+        self._take_in(data_in)
+        self.after_read()
+
+    def _take_in(self, data_in: bytes) -> None:
         data = self._frame_buffer + data_in if self._frame_buffer else data_in
         self._frame_buffer = b""
         begin = 0

@@ -42,7 +42,15 @@ class Inbox(Generic[ItemT]):
     def put(self, item: ItemT) -> None:
         """Adds an item, and wakes the owner if it waits."""
         self.items.append(item)
-        if self._waiting and self._put_by_others:
+        self.rouse()
+
+    def add(self, item: ItemT) -> None:
+        """Adds one of several items; ``rouse`` follows the last."""
+        self.items.append(item)
+
+    def rouse(self) -> None:
+        """Wakes the owner if it waits and something is in."""
+        if self._waiting and self.items and self._put_by_others:
             self._waker.set()
 
     def nudge(self) -> None:

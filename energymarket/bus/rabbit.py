@@ -146,6 +146,7 @@ class _Link:
             custom_ioloop=self._loop,
         )
         connection.pulse = Pulse()
+        connection.after_read = self.inbox.rouse
         connection.add_on_connection_blocked_callback(self._on_blocked)
         connection.add_on_connection_unblocked_callback(self._on_unblocked)
 
@@ -335,7 +336,7 @@ class _Link:
     def _take(self, session: Session, queue: str, done: bool, came: Arrived) -> None:
         if not done:
             session.unacknowledged.add(came.tag)
-        self.inbox.put(
+        self.inbox.add(
             (
                 session.generation,
                 queue,
