@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from energymarket import topology
 from energymarket.bus.memory import MemoryBroker, MemoryBus
@@ -185,3 +186,25 @@ class World:
         bus.poll(0)
         bus.publish([Publication(exchange, key, message)])
         bus.close()
+
+
+class Ear:
+    """Hears everything that an exchange carries, as any program could."""
+
+    def __init__(self, world: World, exchange: str, key: str = "") -> None:
+        self._bus = MemoryBus(world.broker)
+        queue = f"ear.{exchange}.{key}"
+        self._bus.open(
+            lambda: topology.Topology(
+                queues=(topology.Queue(queue, "exclusive", 10_000),),
+                bindings=(topology.Binding(exchange, queue, key),),
+                consumes=(queue,),
+                prefetch=10_000,
+            )
+        )
+        self._bus.poll(0)
+
+    def heard(self, kind: type[Any]) -> list[Any]:
+        """Messages of one type since the last time."""
+        found = [getattr(event, "message", None) for event in self._bus.poll(0)]
+        return [message for message in found if isinstance(message, kind)]

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from energymarket import codec, topology
-from energymarket.bus.memory import MemoryBus
 from energymarket.errors import WeatherStoreUnavailable
 from energymarket.messages import (
     EventStart,
@@ -30,34 +29,12 @@ from services.home.service import HomeService
 from services.market.domain.rules import Rules
 from services.market.errors import EpochLost, LedgerUnavailable
 from services.market.ledger import Ledger
-from tests.world import STRICT, WITH_DEADLINE, Member, World
+from tests.world import STRICT, WITH_DEADLINE, Ear, Member, World
 
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/ledger.db"
-
-
-class Ear:
-    """Hears everything that an exchange carries, as any program could."""
-
-    def __init__(self, world: World, exchange: str, key: str = "") -> None:
-        self._bus = MemoryBus(world.broker)
-        queue = f"ear.{exchange}.{key}"
-        self._bus.open(
-            lambda: topology.Topology(
-                queues=(topology.Queue(queue, "exclusive", 10_000),),
-                bindings=(topology.Binding(exchange, queue, key),),
-                consumes=(queue,),
-                prefetch=10_000,
-            )
-        )
-        self._bus.poll(0)
-
-    def heard(self, kind: type[Any]) -> list[Any]:
-        """Messages of one type since the last time."""
-        found = [getattr(event, "message", None) for event in self._bus.poll(0)]
-        return [message for message in found if isinstance(message, kind)]
 
 
 @pytest.fixture
