@@ -168,7 +168,7 @@ class Witness:
     def check_market(self, market: MarketService) -> None:
         """A market that ends has counted each order of the ticks that it settled once."""
         epoch = market.books.ledger.epoch
-        counted = int(market.metrics.orders._value.get())
+        counted = int(market.metrics.orders._value.get()) + market._desk._orders_taken
         for tick in range(self._disk.tick, 0, -1):
             found = self._disk.settled(tick)
             assert found is not None
