@@ -50,6 +50,12 @@ def long_column(column: Sequence[int]) -> array[int]:
         raise OverflowError("a number beyond 64 bits") from error
 
 
+def in_pieces_of(homes: int, column: Sequence[int]) -> Sequence[int]:
+    """The column in the form whose slices of so many homes are to be used: a list where these are
+    few, for each slice of an array is an array."""
+    return column if many(homes) else list(column)
+
+
 def total(column: Sequence[int]) -> int:
     """The sum of a column, exact."""
     if not is_long(column):

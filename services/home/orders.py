@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from energymarket import topology
 from energymarket.bus.port import Publication
+from energymarket.columns import in_pieces_of
 from energymarket.messages import Offers, Requests, Welcome
 
 
@@ -52,8 +53,7 @@ def _parts(rows: OrderRows, size: int) -> list[OrderRows]:
     homes = len(rows.home)
     if not size or homes <= size:
         return [rows] if homes else []
-    # As lists, for most pieces are short; a long column's pieces would each be an array.
-    columns = [list(getattr(rows, name)) for name in OrderRows.__dataclass_fields__]
+    columns = [in_pieces_of(size, getattr(rows, name)) for name in OrderRows.__dataclass_fields__]
     return [
         OrderRows(*(column[begin : begin + size] for column in columns))
         for begin in range(0, homes, size)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
-from energymarket.columns import Rows
+from energymarket.columns import Rows, in_pieces_of
 from energymarket.messages import OpenedTick, Receipts, Refused, TickOpened, TickSettled, Welcome
 from services.market.books import Books
 from services.market.domain.gifts import Gifts
@@ -152,9 +152,10 @@ _COLUMNS_OF_HOMES: Final = (
 def _divided(whole: Receipts, most: int) -> Iterator[Receipts]:
     """Receipts in pieces of at most so many homes, each with the gifts that touch its homes; the
     last with what has opened."""
-    # As lists, for most pieces are short; a long column's pieces would each be an array.
-    columns = {name: list(getattr(whole, name)) for name in _COLUMNS_OF_HOMES}
-    gifts = Gifts(list(whole.gift_giver), list(whole.gift_taker), list(whole.gift_wh))
+    columns = {name: in_pieces_of(most, getattr(whole, name)) for name in _COLUMNS_OF_HOMES}
+    gifts = Gifts(
+        *(in_pieces_of(most, each) for each in (whole.gift_giver, whole.gift_taker, whole.gift_wh))
+    )
     homes = len(whole.home)
     for begin in range(0, homes, most):
         rows = slice(begin, begin + most)
