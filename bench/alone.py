@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from bench.embedded_run import IN_MEMORY, Case, embedded
+from bench.embedded_run import Case, embedded
 from bench.processes import own_peak_mib
 from bench.report import BenchFailed
+from services.market.ledger import TEMPORARY
 
 _LONGEST_TROUBLE = 1_500
 
@@ -40,8 +41,8 @@ class Alone:
 
 
 def ours_alone(case: Case, *, ledger: Path | None, timeout_s: float) -> Alone:
-    """An embedded run of ours, its ledger in a file or in memory. Raises ``BenchFailed``."""
-    url = f"sqlite:///{ledger}" if ledger else IN_MEMORY
+    """An embedded run of ours, its ledger in a file or a temporary one. Raises ``BenchFailed``."""
+    url = f"sqlite:///{ledger}" if ledger else TEMPORARY
     command = [sys.executable, "-m", "bench.alone", str(case.homes), str(case.ticks), url]
     return measured_alone(command, timeout_s=timeout_s)
 

@@ -132,11 +132,6 @@ static void publish(struct link *link, const char *exchange, const char *key,
         "publishing");
 }
 
-/* Whether a frame can be had without waiting for the network. */
-static bool has_frame(struct link *link) {
-  return amqp_frames_enqueued(link->connection) || amqp_data_in_buffer(link->connection);
-}
-
 /* The next frame, or false when none came by `until` (0: waits for ever). */
 static bool read_frame(struct link *link, amqp_frame_t *frame, double until) {
   struct timeval timeout, *limit = NULL;
@@ -151,6 +146,14 @@ static bool read_frame(struct link *link, amqp_frame_t *frame, double until) {
   if (status == AMQP_STATUS_TIMEOUT) return false;
   check(status, "reading");
   return true;
+}
+
+/* The next frame, or false when it is not all there yet: who waited for the rest of it would hold
+ * back what the broker waits for. */
+static bool read_at_once(struct link *link, amqp_frame_t *frame) {
+  if (!amqp_frames_enqueued(link->connection) && !amqp_data_in_buffer(link->connection))
+    return false;
+  return read_frame(link, frame, now_s());
 }
 
 /* Takes in a frame of a delivery; true when the message is whole. */
@@ -228,7 +231,7 @@ static void be_the_market(char *url, int prefetch, struct body receipt) {
                 AMQP_DELIVERY_NONPERSISTENT);
       }
       amqp_maybe_release_buffers(link.connection);
-    } while (has_frame(&link) && read_frame(&link, &frame, 0));
+    } while (read_at_once(&link, &frame));
     if (answered > acknowledged) {
       check(amqp_basic_ack(link.connection, CHANNEL, answered, 1), "acknowledging");
       acknowledged = answered;
@@ -286,7 +289,7 @@ static uint64_t trade(struct link *link, char **fleets, const struct body *body,
         order(link, fleets[link->consumer], body);
       }
       amqp_maybe_release_buffers(link->connection);
-    } while (has_frame(link) && read_frame(link, &frame, 0));
+    } while (read_at_once(link, &frame));
     cork(link, 0);
   }
   return receipts;
