@@ -193,7 +193,7 @@ static bool confirmed[MAX_UNCONFIRMED];
 /* The tag up to which every answer is confirmed, after one more word of the broker. */
 static uint64_t confirmed_up_to(uint64_t so_far, const amqp_basic_ack_t *ack) {
   if (ack->multiple) {
-    if (ack->delivery_tag > so_far) so_far = ack->delivery_tag;
+    while (so_far < ack->delivery_tag) confirmed[++so_far % MAX_UNCONFIRMED] = false;
   } else {
     confirmed[ack->delivery_tag % MAX_UNCONFIRMED] = true;
   }

@@ -117,7 +117,9 @@ def measured_floor(
             HOMES: [each.pid for each in homes],
             BROKER: [servers.rabbit.pid],
         }
-        return _measured(homes, kinds)
+        found = _measured(homes, kinds)
+        consumer.must_live()
+        return found
 
 
 def _declare(url: str, prefetch: int) -> None:
@@ -169,6 +171,12 @@ class _Talking:
         if not line.startswith(word):
             raise BenchFailed(f"{self._name} did not say {word!r}, but {line!r}")
         return line
+
+    def must_live(self) -> None:
+        """Raises ``BenchFailed`` with its last words when it has ended."""
+        if self._process.poll() is not None:
+            assert self._process.stdout
+            raise BenchFailed(f"{self._name} ended: {self._process.stdout.read()}")
 
     def go_on(self) -> None:
         assert self._process.stdin
