@@ -18,7 +18,6 @@ from energymarket.codec import CONTENT_TYPE
 
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 KINDS: Final = frozenset((METHOD, HEADER, BODY, HEARTBEAT))
-END: Final = 0xCE
 
 _FRAME: Final = Struct(">BHI")
 _PUBLISH: Final = Struct(">HHH")

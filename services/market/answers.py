@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
+from msgspec import structs
+
 from energymarket.columns import Rows, in_pieces_of
 from energymarket.messages import OpenedTick, Receipts, Refused, TickOpened, TickSettled, Welcome
 from services.market.books import Books
@@ -161,12 +163,8 @@ def _divided(whole: Receipts, most: int) -> Iterator[Receipts]:
         rows = slice(begin, begin + most)
         piece: dict[str, Any] = {name: column[rows] for name, column in columns.items()}
         touching = gifts.touching(piece["home"])
-        yield Receipts(
-            run=whole.run,
-            fleet=whole.fleet,
-            tick=whole.tick,
-            price_neur_per_wh=whole.price_neur_per_wh,
-            late=whole.late,
+        yield structs.replace(
+            whole,
             gift_giver=touching.giver,
             gift_taker=touching.taker,
             gift_wh=touching.energy_wh,
