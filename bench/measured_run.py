@@ -15,9 +15,10 @@ SLOWEST_TICK_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The ticks that count: ``ticks`` of them, behind ``warm_up_ticks``.
+    """The ticks that count: at least ``ticks`` of them, behind at least ``warm_up_ticks``.
 
-    A fast run may be a tick or two further at either end before that is seen; they count too.
+    A fast run is further at either end before that is seen. Counting begins where it is seen, so
+    that a run which was through its warm-up and more by then is measured over as many ticks.
     What takes longer than it may has broken down: the first tick, with all that has to start
     before it, and each further tick on average.
     """
@@ -60,13 +61,12 @@ def measured(
     Raises ``BenchFailed``.
     """
     clock = TickClock(ledger)
-    last_tick = span.warm_up_ticks + span.ticks
     timeout_s = span.first_tick_within_s + span.slowest_tick_s * span.warm_up_ticks
     begun = clock.wait_for(span.warm_up_ticks, timeout_s=timeout_s, trouble=trouble)
     before = cpu_by_kind(kinds)
     at_the_ends()
     timeout_s = 10 + span.slowest_tick_s * span.ticks
-    ended = clock.wait_for(last_tick, timeout_s=timeout_s, trouble=trouble)
+    ended = clock.wait_for(begun + span.ticks, timeout_s=timeout_s, trouble=trouble)
     after = cpu_by_kind(kinds)
     at_the_ends()
     ticks = ended - begun

@@ -232,30 +232,39 @@ def test_waiting_for_a_tick_ends_with_trouble_or_after_its_time(tmp_path: Path) 
 
 
 @needs_proc
-def test_a_run_is_measured_between_its_two_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before_the_first_look", [10, 45])
+def test_a_run_is_measured_between_its_two_ends_however_far_it_is_when_first_seen(
+    tmp_path: Path, before_the_first_look: int
+) -> None:
     path = tmp_path / "ledger.db"
     with closing(sqlite3.connect(path)) as ledger:
         ledger.execute("CREATE TABLE ticks (tick INTEGER PRIMARY KEY, at REAL)")
         ledger.commit()
     newest_at_the_ends: list[int] = []
 
+    def newest() -> int:
+        return TickClock(path).newest()
+
     def settle(ticks: int) -> None:
         with closing(sqlite3.connect(path)) as ledger:
-            (newest,) = ledger.execute("SELECT count(*) FROM ticks").fetchone()
-            rows = [(number / 10,) for number in range(newest, newest + ticks)]
+            rows = [(number / 10,) for number in range(newest(), newest() + ticks)]
             ledger.executemany("INSERT INTO ticks (at) VALUES (?)", rows)
             ledger.commit()
-        newest_at_the_ends.append(newest)
 
-    settle(10)
+    def settle_while_it_waits() -> str:
+        settle(10)
+        return ""
+
+    settle(before_the_first_look)
     run = measured(
         path,
         Span(warm_up_ticks=10, ticks=20),
         {"us": [os.getpid()]},
-        trouble=str,
-        at_the_ends=lambda: settle(20),
+        trouble=settle_while_it_waits,
+        at_the_ends=lambda: newest_at_the_ends.append(newest()),
     )
-    assert newest_at_the_ends == [0, 10, 30]
+    begun = before_the_first_look
+    assert newest_at_the_ends == [begun, begun + 20]
     assert run.pace.ticks_per_s == pytest.approx(10)
     assert run.cpu_ms.keys() == run.memory.keys() == {"us"}
     assert run.memory["us"].rss_mib >= run.memory["us"].pss_mib > 0
