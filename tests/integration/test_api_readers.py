@@ -19,6 +19,7 @@ import pytest
 
 from services.market.api import news
 from services.market.api.feed import PIECE_BYTES
+from services.market.api.line import Line
 from services.market.ledger import Headline
 from tests.live_api import TOKEN, LiveApi
 from tests.servers import free_ports
@@ -36,7 +37,9 @@ def api() -> Iterator[LiveApi]:
     live.close()
 
 
-def ask(port: int, *, heard: str = "", receive_buffer: int = 0) -> socket.socket:
+def ask(
+    port: int, *, heard: str = "", receive_buffer: int = 0, version: str = "1.1"
+) -> socket.socket:
     """A connection on which the stream was asked for."""
     connection = socket.socket()
     if receive_buffer:
@@ -44,7 +47,7 @@ def ask(port: int, *, heard: str = "", receive_buffer: int = 0) -> socket.socket
     connection.settimeout(30)
     connection.connect(("127.0.0.1", port))
     header = f"Last-Event-ID: {heard}\r\n" if heard else ""
-    connection.sendall(f"GET /stream HTTP/1.1\r\nHost: x\r\n{header}\r\n".encode())
+    connection.sendall(f"GET /stream HTTP/{version}\r\nHost: x\r\n{header}\r\n".encode())
     return connection
 
 
@@ -101,6 +104,42 @@ def test_a_thousand_readers_are_told_the_same_and_each_tick_is_put_into_bytes_on
     assert len(told) == CROWD
     assert len({tuple(each) for each in told}) == 1
     assert len(made) == len(set(made)) >= 5
+
+
+def test_who_waits_for_news_is_told_without_waking_its_answer_in_whole_chunks(
+    api: LiveApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after it had been far behind; the client fails on anything that is no chunk."""
+    at_once: list[bytes] = []
+    write = Line.write
+
+    def counted(line: Line, body: bytes) -> None:
+        at_once.append(body)
+        write(line, body)
+
+    monkeypatch.setattr(Line, "write", counted)
+    last = b"id: 40\n"
+    with (
+        api.ticking(pause_s=0.02),
+        httpx.stream("GET", f"{api.server.url}/stream?from_tick=1", trust_env=False) as answer,
+    ):
+        assert answer.headers["transfer-encoding"] == "chunked"
+        (told,) = _texts(answer, last)
+    assert [int(number) for _, number in TICKS.findall(told)][:40] == list(range(1, 41))
+    assert sum(len(TICKS.findall(body)) for body in at_once) > 10
+
+
+def test_a_reader_that_speaks_an_older_http_is_told_the_same_and_not_in_chunks(
+    api: LiveApi,
+) -> None:
+    with api.ticking(pause_s=0.02), ask(api.server.port, heard="0", version="1.0") as connection:
+        told = b""
+        while b"id: 30\n" not in told:
+            told += connection.recv(65_536)
+    head, _, body = told.partition(b"\r\n\r\n")
+    assert b"chunked" not in head
+    assert b"\r\n" not in body
+    assert [int(number) for _, number in TICKS.findall(body)][:30] == list(range(1, 31))
 
 
 def test_a_process_that_may_have_few_files_open_asks_for_more() -> None:

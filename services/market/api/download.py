@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 from typing import BinaryIO, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from services.market.api.stream import CUT, nothing, until_gone
+from services.market.api.line import Line
+from services.market.api.stream import until_gone
 
 _PIECE_BYTES: Final = 256 * 1024
 
@@ -42,8 +42,7 @@ class Download(StreamingResponse):
                 async with asyncio.timeout(self._stalled_s):
                     await send({"type": "http.response.body", "body": piece, "more_body": more})
         except TimeoutError:
-            cut: Callable[[], None] = scope.get("state", {}).get(CUT, nothing)
-            cut()
+            Line.of(scope).cut()
         finally:
             watching.cancel()
             self._file.close()

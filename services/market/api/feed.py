@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,6 +21,7 @@ from starlette.concurrency import run_in_threadpool
 
 from services.market.api import news
 from services.market.api.context import ApiContext
+from services.market.api.line import Line
 from services.market.errors import LedgerUnavailable
 from services.market.ledger import Headline
 from services.market.view import View
@@ -39,7 +40,7 @@ _BLOCK_HOME_TICKS: Final = 500_000
 _CLOCK_AGAIN_S: Final = 1.0
 _PING_AGAIN_S: Final = 15.0
 
-_WOKEN_AT_ONCE: Final = 50
+_TOLD_AT_ONCE: Final = 50
 _BREATH_S: Final = 0.001
 """Between so many readers and the next the market's thread may have the interpreter."""
 
@@ -51,11 +52,12 @@ they hear several ticks at a time."""
 @dataclass(slots=True)
 class Reader:
     """Somebody who listens: up to where, and since when they have been sent something that their
-    connection has not taken yet."""
+    connection has not taken yet. Who ``waits`` has nothing under way."""
 
     heard: int
-    cut: Callable[[], None]
+    line: Line
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+    waits: bool = False
     greeted: bool = False
     clock: bytes = b""
     pings: int = 0
@@ -111,7 +113,7 @@ class Feed:
         for reader in list(self._readers.values()):
             reader.woken.set()
             if reader.sending_since is not None:  # there is no waiting for it
-                reader.cut()
+                reader.line.cut()
 
     async def _look(self) -> bool:
         """Takes in what is new; True when there is something to tell."""
@@ -178,15 +180,28 @@ class Feed:
     # ---------------------------------------------------------------------------------- telling
 
     async def _tell(self) -> float:
-        """Wakes all readers, some at a time; returns how long to rest from that, in seconds."""
+        """Tells all readers, some at a time; returns how long to rest from that, in seconds."""
         begun_s = time.thread_time()
         for number, reader in enumerate(list(self._readers.values()), start=1):
-            reader.woken.set()
-            if number % _WOKEN_AT_ONCE == 0:
+            if not self._told_at_once(reader):
+                reader.woken.set()
+            if number % _TOLD_AT_ONCE == 0:
                 await asyncio.sleep(_BREATH_S)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         return (time.thread_time() - begun_s) * (1 / _BUSY_PART - 1)
+
+    def _told_at_once(self, reader: Reader) -> bool:
+        """Tells a reader all that is new, if it waits for that and its line takes it: for most of
+        them, and a fraction of what waking its answer costs."""
+        if not (reader.waits and reader.line.is_free()):
+            return False
+        ticks = self._recent_after(reader)
+        if ticks is None:
+            return False
+        if said := self._with_the_rest(reader, ticks):
+            reader.line.write(said)
+        return reader.heard >= self._newest
 
     async def _rest(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -198,13 +213,13 @@ class Feed:
         for reader in list(self._readers.values()):
             if reader.sending_since is not None and reader.sending_since < since:
                 reader.leave()
-                reader.cut()
+                reader.line.cut()
 
     @contextmanager
-    def reader(self, heard: int, cut: Callable[[], None]) -> Iterator[Reader]:
-        """Somebody reads, for as long as the block lasts, and has had the ticks up to ``heard``;
-        ``cut`` ends their connection without waiting for it to take anything."""
-        reader = Reader(heard, cut, pings=self._pings)
+    def reader(self, heard: int, line: Line) -> Iterator[Reader]:
+        """Somebody reads over ``line``, for as long as the block lasts, and has had the ticks up to
+        ``heard``."""
+        reader = Reader(heard, line, pings=self._pings)
         self._readers[id(reader)] = reader
         try:
             yield reader
@@ -218,7 +233,13 @@ class Feed:
         """
         if not reader.greeted:
             return self._greeting(reader)
-        said = await self._ticks_after(reader) if reader.heard < self._newest else b""
+        ticks = self._recent_after(reader)
+        if ticks is None:
+            ticks = await self._older_after(reader)
+        return self._with_the_rest(reader, ticks)
+
+    def _with_the_rest(self, reader: Reader, said: bytes) -> bytes:
+        """What is said, and the clock or a sign of life if the reader has not had the newest."""
         if reader.clock is not self._clock:
             reader.clock = self._clock
             said += self._clock
@@ -235,18 +256,26 @@ class Feed:
         reader.greeted, reader.clock = True, self._clock
         return news.of_clock(view, first=True)
 
-    async def _ticks_after(self, reader: Reader) -> bytes:
-        """Some of the ticks that the reader has not heard; what it has heard moves on."""
+    def _recent_after(self, reader: Reader) -> bytes | None:
+        """Some of the ticks that the reader has not heard, and what it has heard moves on; None
+        when they must be read from the ledger."""
+        if reader.heard >= self._newest:
+            return b""
         first = reader.heard + 1
         if first in self._joined:
             said, reader.heard = self._joined[first]
             return said
         skip = first - (self._newest + 1 - len(self._recent))
-        if skip >= 0:
-            said, reader.heard = _joined(self._recent, skip, first)
-            if reader.heard == self._newest:
-                self._joined[first] = said, reader.heard
-            return said
+        if skip < 0:
+            return None
+        said, reader.heard = _joined(self._recent, skip, first)
+        if reader.heard == self._newest:
+            self._joined[first] = said, reader.heard
+        return said
+
+    async def _older_after(self, reader: Reader) -> bytes:
+        """The same of ticks that are not at hand any more."""
+        first = reader.heard + 1
         block = await self._block_with(first)
         if not block.frames:
             reader.heard = block.first - 1

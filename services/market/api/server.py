@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from energymarket.errors import EnergyMarketError, PortInUse, SettingsError
 from energymarket.telemetry import Log
-from services.market.api.stream import CUT
+from services.market.api.line import with_line
 
 MAX_CONNECTIONS: Final = 2_048
 """A thousand readers of the stream, and as many again who ask: one that only listens costs about
@@ -110,11 +110,11 @@ class _ToLog(logging.Handler):
 
 
 class _Protocol(H11Protocol):
-    """HTTP, with a way for an answer to end its connection though that takes nothing any more."""
+    """HTTP, where an answer may reach the connection that it goes over."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.app_state = {**self.app_state, CUT: transport.abort}
+        self.app_state = with_line(self.app_state, transport)
 
 
 def connections_at_once() -> int:

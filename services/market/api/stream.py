@@ -7,17 +7,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from services.market.api.feed import Feed, Reader
+from services.market.api.line import Line
 from services.market.errors import LedgerUnavailable
-
-CUT: Final = "cut"
-"""Where the scope's state has what ends the connection at once: see ``server``."""
 
 
 class NewsStream(StreamingResponse):
@@ -34,8 +31,7 @@ class NewsStream(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
-        cut: Callable[[], None] = scope.get("state", {}).get(CUT, nothing)
-        with self._feed.reader(self._heard, cut) as reader:
+        with self._feed.reader(self._heard, Line.of(scope)) as reader:
             watching = asyncio.create_task(until_gone(receive, reader.leave))
             try:
                 # Who cannot be told on comes back, and tries again.
@@ -52,7 +48,9 @@ class NewsStream(StreamingResponse):
             if reader.gone or self._feed.ended:
                 return
             if not said:
+                reader.waits = True
                 await reader.woken.wait()
+                reader.waits = False
                 continue
             reader.sending_since = time.monotonic()
             await send({"type": "http.response.body", "body": said, "more_body": True})
@@ -66,7 +64,3 @@ async def until_gone(receive: Receive, leave: Callable[[], None]) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
     leave()
-
-
-def nothing() -> None:
-    """Without a server there is no connection to cut."""
