@@ -10,12 +10,15 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -27,8 +30,14 @@ TICK_SECONDS = 0.5
 _BUILD_TIMEOUT_S = 600.0
 _COMMAND_TIMEOUT_S = 180.0
 _DOWN_TRIES = 4
-# With the profile: the volume of the load test's reports belongs to it.
-_DOWN = ("--profile", "load", "down", "--remove-orphans")
+# With the profiles: the volumes of the load test's reports and of the metrics belong to them.
+_DOWN = ("--profile", "load", "--profile", "observability", "down", "--remove-orphans")
+_PROMETHEUS_IMAGE = """
+FROM python:3.13-slim
+COPY prometheus /bin/prometheus
+RUN install -d -o 65534 -g 65534 /prometheus
+ENTRYPOINT ["/bin/prometheus"]
+"""
 
 Result = TypeVar("Result")
 
@@ -87,12 +96,13 @@ class Stack:
 
     def __init__(self) -> None:
         self.project = f"energymarket-test-{secrets.token_hex(3)}"
-        self.port, self.rabbitmq_port = free_ports(2)
+        self.port, self.rabbitmq_port, self.prometheus_port = free_ports(3)
         self.token = secrets.token_hex(16)
         self.passwords = {
             name: secrets.token_hex(12) for name in dot_env() if name.endswith("_PASSWORD")
         }
         self.image_tag = self.project
+        self._prometheus_image = f"energymarket-test-prometheus:{self.project}"
         self._api = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}", timeout=10.0, trust_env=False
         )
@@ -111,6 +121,8 @@ class Stack:
                 "COMPOSE_PROJECT_NAME": self.project,
                 "ENERGYMARKET_PORT": str(self.port),
                 "ENERGYMARKET_RABBITMQ_PORT": str(self.rabbitmq_port),
+                "ENERGYMARKET_PROMETHEUS_PORT": str(self.prometheus_port),
+                "ENERGYMARKET_PROMETHEUS_IMAGE": self._prometheus_image,
                 "ENERGYMARKET_IMAGE_TAG": self.image_tag,
                 "ENERGYMARKET_API_TOKEN": self.token,
                 "ENERGYMARKET_TICK_SECONDS": str(TICK_SECONDS),
@@ -162,6 +174,26 @@ class Stack:
             timeout_s=30.0,
         )
 
+    def up_with_prometheus(self, program: Path) -> None:
+        """Adds the Prometheus of the profile ``observability``: this machine's ``program`` in an
+        image like the official one (where it is, whose its data are), which need not be had."""
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(program, Path(folder, "prometheus"))
+            Path(folder, "Dockerfile").write_text(_PROMETHEUS_IMAGE)
+            self.docker("build", "--quiet", "--tag", self._prometheus_image, folder)
+        profile = ("--profile", "observability")
+        self.compose(*profile, "up", "-d", "--no-recreate", "--no-deps", "prometheus")
+
+    def prometheus(self, expression: str) -> dict[str, float]:
+        """What the stack's own Prometheus says to an expression, by job."""
+        answer = httpx.get(
+            f"http://127.0.0.1:{self.prometheus_port}/api/v1/query",
+            params={"query": expression},
+            trust_env=False,
+        )
+        vector = answer.raise_for_status().json()["data"]["result"]
+        return {each["metric"]["job"]: float(each["value"][1]) for each in vector}
+
     def down(self, *options: str) -> None:
         """Removes containers and networks; with ``-v`` volumes too.
 
@@ -193,8 +225,9 @@ class Stack:
         """Removes everything, whatever has happened, the image's tag too."""
         self._api.close()
         self.down("-v")
-        with contextlib.suppress(AssertionError):
-            self.docker("image", "rm", f"energymarket:{self.image_tag}")
+        for image in (f"energymarket:{self.image_tag}", self._prometheus_image):
+            with contextlib.suppress(AssertionError):
+                self.docker("image", "rm", image)
 
     def leftovers(self) -> dict[str, list[str]]:
         """What carries the project's label still."""

@@ -10,6 +10,8 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
@@ -17,6 +19,7 @@ import pytest
 from energymarket import topology
 from tests.browser.visitor import browsing, visit
 from tests.deployment import OURS, THEIRS
+from tests.prometheus_server import program
 from tests.system.stack import TICK_SECONDS, Exit, Stack, eventually, why_no_engine
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
@@ -186,6 +189,23 @@ def test_the_load_test_runs_as_a_container_on_request_and_leaves(stack: Stack) -
     assert data["refused"] == data["homes_left"] == 0
     eventually("its own homes", lambda: len(stack.homes()) == HOMES, timeout_s=10.0)
     assert stack.get("/audit")["ok"] is True
+
+
+def test_prometheus_on_request_asks_every_container_and_follows_the_scale(stack: Stack) -> None:
+    """R2, R25: the profile ``observability``; it finds the containers by their service's name."""
+    stack.up_with_prometheus(Path(program("prometheus")))
+
+    def finds(homes: int) -> bool:
+        wanted = {**dict.fromkeys(OURS, 1.0), "home": float(homes)}
+        return stack.prometheus("count by (job) (up == 1)") == wanted
+
+    for homes in (HOMES, HOMES + 3):
+        stack.up(homes)
+        eventually("all containers", partial(finds, homes), timeout_s=90.0, every_s=1.0)
+    assert stack.prometheus("energymarket_ticks_total")["market"] > 0
+    (prometheus,) = stack.containers("prometheus")
+    assert prometheus["RestartCount"] == 0
+    stack.compose("rm", "--stop", "--force", "prometheus")
 
 
 # -------------------------------------------------------------------------------- what they may do

@@ -24,7 +24,9 @@ def test_prometheus_and_grafana_start_on_request_only() -> None:
 
 @pytest.mark.parametrize("name", WATCHING)
 def test_their_images_are_of_one_version_and_they_know_no_password(name: str) -> None:
-    assert re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", service(name)["image"])
+    variable = f"ENERGYMARKET_{name.upper()}_IMAGE"
+    one_version = rf"\$\{{{variable}:-[a-z]+/[a-z]+:v?\d+\.\d+\.\d+}}"
+    assert re.fullmatch(one_version, service(name)["image"])
     assert "PASSWORD" not in str(service(name))
 
 
