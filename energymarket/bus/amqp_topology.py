@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, Protocol
 
-from energymarket.topology import Queue, Topology
+from energymarket.topology import Binding, Queue, Topology
 
 MAX_PREFETCH: Final = 65_535
 """The most that AMQP can say; it holds for each queue that is consumed, not for all together."""
+
+MOST_QUEUES_AT_ONCE: Final = 32
+"""That are declared again at one time."""
 
 _GENERATIONS: Final = 1_000
 """Connections of one bus that are told apart; those beyond share a rank."""
@@ -49,12 +52,24 @@ def declare(channel: DeclaringChannel, topology: Topology) -> None:
         channel.queue_bind(binding.queue, binding.exchange, binding.routing_key)
 
 
-def declare_again(channel: DeclaringChannel, topology: Topology) -> None:
-    """Puts back what was deleted meanwhile, and changes nothing else.
+def to_declare_again(topology: Topology) -> list[Topology]:
+    """The topology in parts, to be declared in turn: that puts back what was deleted meanwhile, and
+    changes nothing else. A part has few queues, for while the broker declares those of a thousand
+    fleets it does nothing else on their channel for half a second.
 
     What is expected of others is left out: to bind to it or to publish to it shows that it is gone.
     """
-    declare(channel, replace(topology, expected_exchanges=()))
+    most = MOST_QUEUES_AT_ONCE
+    queues = topology.queues
+    parts = [queues[begin : begin + most] for begin in range(0, max(len(queues), 1), most)]
+    part_of = {queue.name: number for number, part in enumerate(parts) for queue in part}
+    bindings: list[list[Binding]] = [[] for _ in parts]
+    for binding in topology.bindings:
+        bindings[part_of.get(binding.queue, 0)].append(binding)
+    return [
+        replace(topology, expected_exchanges=(), queues=part, bindings=tuple(its))
+        for part, its in zip(parts, bindings, strict=True)
+    ]
 
 
 def queue_arguments(queue: Queue) -> dict[str, str | int]:

@@ -48,7 +48,14 @@ _SENTENCES: Final = {
     ),
     INTERNAL_ERROR: Trouble("the broker failed, its log says over what; trying again"),
 }
+_TIMED_OUT: Final = Trouble(
+    "the broker waited longer for an acknowledgement than its consumer_timeout allows, as it does "
+    "of a market that is paused or waits for homes; set it higher (rabbitmq.conf). Trying again"
+)
 _UNREACHABLE: Final = Trouble("the broker is not there; trying again")
+
+_ACKNOWLEDGEMENT_TIMED_OUT: Final = "timed out"
+"""In the reason of a channel that was closed over its consumer's timeout, on every version."""
 
 
 class Retries:
@@ -65,7 +72,10 @@ class Retries:
 
     def failed(self, reply_code: int, reason: str) -> None:
         """``reply_code`` is AMQP's; 0, or one of no special meaning, is a broker out of reach."""
-        sentence, self._lasting, usual = _SENTENCES.get(reply_code, _UNREACHABLE)
+        trouble = _SENTENCES.get(reply_code, _UNREACHABLE)
+        if reply_code == PRECONDITION_FAILED and _ACKNOWLEDGEMENT_TIMED_OUT in reason:
+            trouble = _TIMED_OUT
+        sentence, self._lasting, usual = trouble
         if sentence != self._said:
             self._said = sentence
             say = self._log.info if usual else self._log.warning

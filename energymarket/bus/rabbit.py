@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import cycle
 from typing import Any, Final
 
 import pika  # type: ignore[import-untyped]  # it has annotations, but no py.typed
@@ -28,7 +29,7 @@ from energymarket.bus.amqp_topology import (
     MAX_PREFETCH,
     consumer_arguments,
     declare,
-    declare_again,
+    to_declare_again,
 )
 from energymarket.bus.amqp_wire import Wire
 from energymarket.bus.broker_trouble import (
@@ -109,7 +110,7 @@ class _Link:
         self._maker: TopologyMaker = Topology
         self._connection: _Connection | None = None
         self._session: Session | None = None
-        self._in_place: tuple[Any, Topology] = None, Topology()
+        self._in_place: tuple[Any, Iterator[Topology]] = None, cycle(())
         self._unserved = ""  # the queue that it failed over
         self._work: deque[Batch] = deque()
         self._scheduled = False
@@ -167,17 +168,19 @@ class _Link:
         self._loop.call_later(self._options.beat_s, partial(self._beat, connection))
 
     def _ask(self, pulse: Pulse) -> None:
-        """Declares all that is ours again: what was deleted is back, and the broker has to answer.
+        """Declares what is ours again, one part after the other: what was deleted is back, and the
+        broker has to answer.
 
         Nobody else would notice that an exchange or a binding is gone which this process only
         reads from. Whatever is missing and not ours closes the channel, which is noticed.
         """
-        channel, topology = self._in_place
+        channel, parts = self._in_place
         if self._session is None or not channel.is_open:
             pulse.answered()
             return
-        declare_again(channel, topology)
-        prefetch = _prefetch(topology)
+        part = next(parts)
+        declare(channel, part)
+        prefetch = _prefetch(part)
         channel.basic_qos(prefetch_count=prefetch, callback=lambda _: pulse.answered())
 
     def _on_blocked(self, connection: _Connection, frame: Any) -> None:
@@ -280,7 +283,7 @@ class _Link:
             confirms=self._options.confirms,
         )
         self._session = session
-        self._in_place = channel, topology
+        self._in_place = channel, cycle(to_declare_again(topology))
         channel.add_on_return_callback(partial(self._on_return, topology))
         self.inbox.put(Connected(self.generation, topology))
         pulse = channel.connection.pulse

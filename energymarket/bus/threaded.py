@@ -79,9 +79,11 @@ class ThreadedBus:
         if not inbox.items:
             return []
         begun = perf_counter()
+        items = inbox.take()
+        # Looked at after them: what comes of a connection that is made meanwhile is not void.
         current = self._link.generation if self._link.is_up else None
         events: list[BusEvent] = []
-        for item in inbox.take():
+        for item in items:
             if not isinstance(item, tuple):
                 events.append(item)
             elif item[0] == current:  # else void: the broker has taken it back

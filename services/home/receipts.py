@@ -11,7 +11,8 @@ from energymarket.messages import Receipts
 class ReceiptParts:
     """Collects the receipts of one tick until every home of the fleet has its own.
 
-    It counts homes, not messages: the market may divide them as it likes, and send any again.
+    It counts homes, not messages: the market may divide them as it likes, and send any again. One
+    without homes brings more of the gifts.
     """
 
     def __init__(self) -> None:
@@ -29,7 +30,7 @@ class ReceiptParts:
             if receipts.tick < self._parts[0].tick:
                 return []
             self.forget()
-        if not self._homes.issuperset(receipts.home):
+        if not receipts.home or not self._homes.issuperset(receipts.home):
             self._homes.update(receipts.home)
             self._parts.append(receipts)
         if len(self._homes) < homes:

@@ -10,7 +10,15 @@ from typing import Any, Final
 from msgspec import structs
 
 from energymarket.columns import Rows, in_pieces_of
-from energymarket.messages import OpenedTick, Receipts, Refused, TickOpened, TickSettled, Welcome
+from energymarket.messages import (
+    MOST_HOMES_PER_MESSAGE,
+    OpenedTick,
+    Receipts,
+    Refused,
+    TickOpened,
+    TickSettled,
+    Welcome,
+)
 from services.market.books import Books
 from services.market.domain.gifts import Gifts
 from services.market.domain.membership import Fleet
@@ -111,12 +119,13 @@ class ReceiptWriter:
         self._gifts = Gifts.paired(settled.home, out.given_wh, out.received_wh)
 
     def messages(
-        self, fleet: Fleet, most: int, opened: OpenedTick | None = None
+        self, fleet: Fleet, most: int = 0, *, late: bool = False, opened: OpenedTick | None = None
     ) -> Iterator[Receipts]:
-        """The receipts of a fleet, in messages of at most ``most`` homes; 0: in one. The last of
-        them brings what has ``opened`` by now."""
-        whole = self.receipts(fleet, opened=opened)
-        if not most or len(whole.home) <= most:
+        """The receipts of a fleet, in as many messages as are needed: each has at most ``most``
+        homes (0: as many as fit) and as many gifts as fit. The last brings what has ``opened``."""
+        most = min(most or MOST_HOMES_PER_MESSAGE, MOST_HOMES_PER_MESSAGE)
+        whole = self.receipts(fleet, late=late, opened=opened)
+        if len(whole.home) <= most and len(whole.gift_wh) <= MOST_GIFTS_PER_MESSAGE:
             yield whole
         else:
             yield from _divided(whole, most)
@@ -145,6 +154,9 @@ class ReceiptWriter:
         )
 
 
+MOST_GIFTS_PER_MESSAGE: Final = 100_000
+"""They fit into a message beside the most homes that it may have, whatever the numbers are."""
+
 _COLUMNS_OF_HOMES: Final = (
     *("home", "present", "net_wh", "given_wh", "received_wh", "sold_wh", "bought_wh"),
     *("spilled_wh", "unserved_wh", "stock_wh", "charged_neur", "balance_neur"),
@@ -153,7 +165,8 @@ _COLUMNS_OF_HOMES: Final = (
 
 def _divided(whole: Receipts, most: int) -> Iterator[Receipts]:
     """Receipts in pieces of at most so many homes, each with the gifts that touch its homes; the
-    last with what has opened."""
+    last with what has opened. Gifts that are too many for a piece come before it, in pieces without
+    homes."""
     columns = {name: in_pieces_of(most, getattr(whole, name)) for name in _COLUMNS_OF_HOMES}
     gifts = Gifts(
         *(in_pieces_of(most, each) for each in (whole.gift_giver, whole.gift_taker, whole.gift_wh))
@@ -162,12 +175,28 @@ def _divided(whole: Receipts, most: int) -> Iterator[Receipts]:
     for begin in range(0, homes, most):
         rows = slice(begin, begin + most)
         piece: dict[str, Any] = {name: column[rows] for name, column in columns.items()}
-        touching = gifts.touching(piece["home"])
-        yield structs.replace(
-            whole,
-            gift_giver=touching.giver,
-            gift_taker=touching.taker,
-            gift_wh=touching.energy_wh,
-            opened=whole.opened if begin + most >= homes else None,
-            **piece,
-        )
+        *earlier, last = _in_stretches(gifts.touching(piece["home"]))
+        for stretch in earlier:
+            yield _piece(whole, stretch, dict.fromkeys(_COLUMNS_OF_HOMES, ()))
+        opened = whole.opened if begin + most >= homes else None
+        yield structs.replace(_piece(whole, last, piece), opened=opened)
+
+
+def _piece(whole: Receipts, gifts: Gifts, columns: dict[str, Any]) -> Receipts:
+    return structs.replace(
+        whole,
+        gift_giver=gifts.giver,
+        gift_taker=gifts.taker,
+        gift_wh=gifts.energy_wh,
+        opened=None,
+        **columns,
+    )
+
+
+def _in_stretches(gifts: Gifts) -> list[Gifts]:
+    """Gifts, as many as fit into a message at a time; one stretch, if an empty one, at least."""
+    most = MOST_GIFTS_PER_MESSAGE
+    return [
+        Gifts(*(each[begin : begin + most] for each in (gifts.giver, gifts.taker, gifts.energy_wh)))
+        for begin in range(0, max(len(gifts.giver), 1), most)
+    ]

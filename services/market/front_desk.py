@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from energymarket import topology
 from energymarket.bus.port import Bus, Delivery, Publication
-from energymarket.columns import Rows, is_long, least
+from energymarket.columns import Rows, is_long
 from energymarket.messages import Bulletin, Join, Leave, Message, Orders
 from energymarket.telemetry import Log
 from services.market import answers
@@ -37,7 +37,7 @@ class FrontDesk:
     def __init__(self, floor: Floor, *, bus: Bus, log: Log) -> None:
         self._floor, self._bus, self._log = floor, bus, log
         self._postponed: list[Delivery] = []
-        self._held: set[tuple[str, type[Orders], int]] = set()
+        self._held: set[bytes] = set()
         self._changed: list[Fleet] = []
         self._answers: list[Publication] = []
         self._answered: list[Delivery] = []
@@ -96,10 +96,11 @@ class FrontDesk:
             self._floor.metrics.orders.inc(self._orders_taken)
             self._orders_taken = 0
         if self._changed:
-            books = self._floor.books
-            books.ledger.save_fleets(self._changed, books.membership.forgotten)
+            books, members = self._floor.books, self._floor.books.membership
+            books.ledger.save_fleets([*self._changed, *members.stints], members.forgotten)
             self._changed = []
-            books.membership.forgotten.clear()
+            members.stints.clear()
+            members.forgotten.clear()
             self._floor.checkpoint(FLEET_STORED)
         if self._to_welcome:
             self._answer_membership()
@@ -130,11 +131,16 @@ class FrontDesk:
                 instance=join.instance,
                 homes=join.homes,
                 next_tick=floor.coming_tick,
+                settled_tick=floor.books.tick,
             )
         except FleetsFull as error:
             self._refuse(delivery, join.fleet, 0, Refusal("full", str(error), ()))
             return
         floor.presence.heard(fleet)
+        if floor.open_tick:
+            # What it had before as another fleet, it does not order for any more.
+            for stint in floor.books.membership.stints:
+                floor.open_tick.book.give_up_on(stint.homes)
         if join.homes_per_message:
             floor.homes_per_message[fleet.instance] = join.homes_per_message
         else:
@@ -206,7 +212,7 @@ class FrontDesk:
         elif orders.tick <= floor.books.tick:
             self._answer_again(delivery, orders, fleet)
         elif orders.tick == floor.books.tick + 1:
-            self._hold(delivery, orders, self._postponed)
+            self._hold(delivery, self._postponed)
         else:
             self._refuse(delivery, orders.fleet, orders.tick, _NOT_OPEN)
 
@@ -221,21 +227,21 @@ class FrontDesk:
                 orders.fleet, answers.refused(self._floor.books, orders.fleet, orders.tick, refusal)
             )
         if taken.new:
-            self._held.add(_message_key(orders))
+            self._held.add(delivery.body)
             tick.held.append(delivery)
         elif taken.copies:
-            self._hold(delivery, orders, tick.held)
+            self._hold(delivery, tick.held)
         else:
             self._answered.append(delivery)
 
-    def _hold(self, delivery: Delivery, orders: Orders, held: list[Delivery]) -> None:
-        """Keeps what may be a copy unacknowledged until its tick is in the ledger, unless one of
-        its kind is held already: a home that repeats itself for hours must not use up the orders in
+    def _hold(self, delivery: Delivery, held: list[Delivery]) -> None:
+        """Keeps what may be a copy unacknowledged until its tick is in the ledger, unless its
+        equal is held already: a home that repeats itself for hours must not use up the orders in
         flight, for then the one that everybody waits for could not be delivered."""
-        if _message_key(orders) in self._held:
+        if delivery.body in self._held:
             self._answered.append(delivery)
         else:
-            self._held.add(_message_key(orders))
+            self._held.add(delivery.body)
             held.append(delivery)
 
     def _answer_again(self, delivery: Delivery, orders: Orders, fleet: Fleet) -> None:
@@ -259,8 +265,9 @@ class FrontDesk:
         self._floor.metrics.copies.inc(len(orders.home) - late)
         if fleet.instance in self._floor.homes_per_message:
             # One of its many messages: the others are answered as they come.
-            fleet = replace(fleet, homes=tuple(orders.home))
-        self._answer(fleet.key, self._writer(settled).receipts(fleet, late=late > 0))
+            fleet = replace(fleet, homes=tuple(sorted(set(orders.home))))
+        for receipts in self._writer(settled).messages(fleet, late=late > 0):
+            self._answer(fleet.key, receipts)
         self._answered.append(delivery)
 
     def _writer(self, settled: SettledTick) -> answers.ReceiptWriter:
@@ -300,11 +307,6 @@ class FrontDesk:
     def _count_refusal(self, reason: str, detail: str, count: int) -> None:
         self._floor.metrics.refused.labels(reason).inc(count)
         self._log.warning("refused", reason=reason, why=detail, count=count)
-
-
-def _message_key(orders: Orders) -> tuple[str, type[Orders], int]:
-    """What a message of orders has in common with its copies, and with no other of the tick."""
-    return orders.fleet, type(orders), least(orders.home)
 
 
 def _compare(settled: SettledTick, orders: Orders) -> tuple[int, tuple[int, ...]]:

@@ -360,7 +360,7 @@ class TickCycle:
         return [
             Publication(topology.RECEIPTS, fleet.key, message, mandatory=True, trace=trace)
             for fleet in present
-            for message in writer.messages(fleet, most.get(fleet.instance, 0), along)
+            for message in writer.messages(fleet, most.get(fleet.instance, 0), opened=along)
         ]
 
     def _observe_work(self) -> None:

@@ -180,6 +180,28 @@ def test_a_queue_that_somebody_made_otherwise_is_said_and_taken_back_when_it_is_
     connected(bus)
 
 
+def test_a_broker_that_does_not_wait_for_an_acknowledgement_is_named_as_the_cause(
+    world: RabbitWorld,
+) -> None:
+    """Not a queue with other arguments, which AMQP has the same number for."""
+    short = "consumer_timeout, 1500), application:set_env(rabbit, channel_tick_interval, 500)."
+    world.server.ctl("eval", f"application:set_env(rabbit, {short}")
+    try:
+        office = Office(world)
+        bus = office.open()
+        world.publish_raw(office.post, "home.x", b"held for long")
+        deliveries(bus, 1)
+        disconnected(bus)
+    finally:
+        usual = (
+            "consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000)."
+        )
+        world.server.ctl("eval", f"application:set_env(rabbit, {usual}")
+    assert deliveries(bus, 1)[0].redelivered
+    assert world.recorded.saying("longer for an acknowledgement than its consumer_timeout")
+    assert not world.recorded.saying("exists with other arguments")
+
+
 # ---------------------------------------------------------------------------- half-open connections
 
 

@@ -97,6 +97,62 @@ def test_an_instance_that_left_comes_back_larger_after_the_market_was_restarted(
     assert join(Membership([left]), "a", homes=2, tick=3).homes == (1, 2)
 
 
+def test_an_instance_that_is_back_before_its_last_tick_is_settled_stays_in_its_roster() -> None:
+    """Tick 5 is open. A market that dies before it is settled opens it with the same homes."""
+    members = Membership()
+    join(members, "a", homes=2)
+    left = members.leave("key-a", 6)
+    assert left is not None
+    back = members.join(key="new", instance="a", homes=2, next_tick=6, settled_tick=4)
+    assert (back.homes, back.first_tick) == ((1, 2), 6)
+    (stint,) = members.stints
+    for known in (members, Membership([back, stint])):
+        assert [fleet.homes for fleet in known.roster(5)] == [(1, 2)]
+        assert known.roster(6) == [back]
+        assert known.sender("key-a", 5) == stint
+        assert known.members() == (back,)
+        known.stints.clear()
+        known.join(key="other", instance="b", homes=1, next_tick=7, settled_tick=5)
+        assert (known.roster(5), known.forgotten) == ([], [stint])
+
+
+def test_an_instance_that_comes_back_with_another_number_leaves_the_tick_that_is_open() -> None:
+    members = Membership()
+    join(members, "a", homes=2)
+    back = members.join(key="new", instance="a", homes=3, next_tick=6, settled_tick=4)
+    assert (back.homes, back.first_tick) == ((1, 2, 3), 6)
+    (stint,) = members.stints
+    assert (stint.homes, stint.left_tick) == ((1, 2), 6)
+    assert members.roster(5) == [stint]
+
+
+def test_a_fleet_that_left_is_not_forgotten_while_a_tick_that_it_was_in_is_unsettled() -> None:
+    members = Membership(max_fleets=1)
+    join(members, "a")
+    members.leave("key-a", 6)
+    with pytest.raises(FleetsFull):
+        members.join(key="b", instance="b", homes=1, next_tick=6, settled_tick=4)
+    assert members.join(key="b", instance="b", homes=1, next_tick=7, settled_tick=5).homes == (1,)
+
+
+def test_however_often_a_fleet_comes_back_what_is_remembered_does_not_grow() -> None:
+    members = Membership()
+    for tick in range(1, 200):
+        members.join(key=f"k{tick}", instance="a", homes=10, next_tick=tick, settled_tick=tick - 2)
+        members.leave(f"k{tick}", tick + 1)
+    assert len(members._free) == len(members._in_free) == 10
+    assert len(members._by_instance) == len(members._by_key) <= 3
+
+
+def test_two_instances_under_one_key_leave_nothing_that_cannot_be_forgotten() -> None:
+    members = Membership(max_fleets=2)
+    for tick, instance in enumerate("ab", start=1):
+        members.join(key="same", instance=instance, homes=1, next_tick=tick)
+        members.leave("same", tick + 1)
+    for tick, instance in enumerate("cd", start=3):
+        assert join(members, instance, tick=tick).first_tick == tick
+
+
 moves = st.lists(
     st.tuples(
         st.sampled_from(["join", "leave", "reload"]),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from energymarket.bus.memory import MemoryBus
+from services.home.service import HomeService
 from services.market.domain.membership import Fleet, Membership
-from tests.world import STRICT, World
+from tests.world import STRICT, Member, World
 
 
 def test_a_process_that_left_gets_each_of_its_homes_once_after_a_restart_of_the_market() -> None:
@@ -82,3 +84,70 @@ def test_the_order_of_who_has_left_since_still_counts_when_its_tick_is_opened_ag
         2,
         3,
     ]
+
+
+def _fleet(world: World, homes: int) -> Member:
+    """A process of several homes, always the same instance."""
+    bus = MemoryBus(world.broker)
+    service = HomeService(
+        bus=bus,
+        clock=world.clock,
+        log=world.log.log,
+        new_key=world._new_key,
+        instance="fleet",
+        homes=homes,
+    )
+    service.start()
+    member = Member(service, bus)
+    world.homes.append(member)
+    return member
+
+
+def test_who_leaves_and_is_back_in_the_same_tick_has_ordered_for_it_though_the_market_dies(
+    tmp_path: Path,
+) -> None:
+    """I3, I7: as a container that is restarted. Its orders are taken as if the market had lived."""
+    world = World(f"sqlite:///{tmp_path}/ledger.db", homes=2, tempo=STRICT)
+    fleet = _fleet(world, 3)
+    world.turn_until_tick(4)
+    world.homes[0].stopped = True  # home 1 alone holds the tick up
+    world.turn(10)
+    open_since = world.tick
+    fleet.service.stop()
+    world.homes.remove(fleet)
+    world.turn(3)
+    _fleet(world, 3)
+    world.turn(5)
+    world.restart_market()
+    world.turn(5)
+    world.homes[0].stopped = False
+    world.turn_until_tick(open_since + 2)
+    reopened = world.market.books.ledger.history.settled(open_since + 1)
+    assert reopened is not None
+    assert [*reopened.home] == [1, 2, 3, 4, 5]
+    assert all(reopened.orders.policy)
+    assert [word for word in world.log.lines if word.get("reason") == "unknown_fleet"] == []
+
+
+def test_who_dies_and_is_back_with_another_number_of_homes_does_not_hold_the_tick_up(
+    tmp_path: Path,
+) -> None:
+    """I3: with no deadline too; what it did not order for is recorded absent."""
+    world = World(f"sqlite:///{tmp_path}/ledger.db", homes=2, tempo=STRICT)
+    fleet = _fleet(world, 3)
+    world.turn_until_tick(4)
+    fleet.stopped = True
+    world.turn(10)
+    open_since = world.tick
+    world.broker.drop_connection(fleet.bus)  # type: ignore[arg-type]
+    fleet.bus.close()
+    world.homes.remove(fleet)
+    _fleet(world, 5)
+    world.turn_until_tick(open_since + 3)
+    settled = world.market.books.ledger.history.settled(open_since + 1)
+    assert settled is not None
+    assert [*settled.home] == [1, 2, 3, 4, 5]
+    assert settled.absent == 3
+    assert world.market.books.last is not None
+    assert [*world.market.books.last.home] == [1, 2, 3, 4, 5, 6, 7]
+    assert not world.market.books.last.absent

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
 from msgspec import UNSET, structs
 
 from energymarket import topology
 from energymarket.bus.memory import MemoryBus
 from energymarket.codec import decode, encode
-from energymarket.messages import Join, Message, Receipts
+from energymarket.messages import Join, Message, Offers, Orders, Receipts
+from services.home.orders import order_messages
 from services.home.receipts import ReceiptParts
 from services.home.service import HomeService
+from services.market import answers
+from services.market.domain.membership import Fleet
+from services.market.domain.record import SettledTick
 from tests.contract.golden import EXAMPLES
 from tests.message_bodies import refusal
 from tests.world import Member, World
@@ -153,3 +162,117 @@ def test_a_fleet_of_many_messages_logs_one_line_a_tick() -> None:
     world.turn_until_tick(6)
     lines = [line for line in world.log.lines if line["event"] == "tick 4" and "homes" in line]
     assert [line["homes"] for line in lines if "balance_eur" in line] == [5]
+
+
+def test_a_mended_message_is_held_beside_the_one_that_it_mends_also_when_both_come_again(
+    tmp_path: Path,
+) -> None:
+    """Nothing is acknowledged before its tick is in the ledger: the one has an order that the other
+    has not, though both are of the same homes."""
+    world = World(f"sqlite:///{tmp_path}/ledger.db", homes=1)
+    fleet = _Fleet(world)
+    world.turn_until_tick(5)
+    fleet.member.stopped = True
+    world.turn(10)
+    right = _next_order_of_two_homes(fleet)
+    wrong = structs.replace(right, stock_wh=[right.stock_wh[0], right.stock_wh[1] + 1])
+    exchange = topology.OFFERS if isinstance(right, Offers) else topology.REQUESTS
+    for message in (wrong, right):
+        world.send(exchange, topology.order_key(right.fleet), message)
+        world.turn(1)
+    world.broker.drop_connection(world.market_member.bus)  # type: ignore[arg-type]
+    world.turn(4)
+    world.kill_market()
+    kept = [decode(stored.body) for stored in world.broker.messages_in(topology.ORDERS_QUEUE)]
+    assert wrong in kept
+    assert right in kept
+
+
+def _next_order_of_two_homes(fleet: _Fleet) -> Orders:
+    """A message of orders for the open tick that the fleet has not sent yet."""
+    service = fleet.service
+    service.handle(fleet.member.bus.poll(0))
+    assert service.hosted is not None
+    assert service._welcome is not None
+    assert service._opened is not None
+    offers, requests = service.hosted.orders(service._opened)
+    sent = order_messages(service._welcome, service._opened.tick, offers, requests, 2)
+    found = [each.message for each in sent if isinstance(each.message, Orders)]
+    return next(message for message in found if len(message.home) == 2)
+
+
+def test_a_home_with_more_takers_than_fit_into_a_message_gets_them_in_several(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else its receipt could not be sent, and its market would die of it again and again."""
+    monkeypatch.setattr(answers, "MOST_GIFTS_PER_MESSAGE", 3)
+    world = World("sqlite://", homes=8)
+    world.turn_until_tick(1)
+    settled = _with_one_giver_to_all(world.market.books.last)
+    fleet = Fleet("i", "k", tuple(settled.home), 1)
+    writer = answers.ReceiptWriter("run", settled)
+    parts = list(writer.messages(fleet, late=True))
+    assert [len(part.gift_wh) for part in parts] == [3, 3, 1]
+    assert [list(part.home) for part in parts] == [[], [], list(settled.home)]
+    assert all(part.late for part in parts)
+    whole = writer.receipts(fleet)
+    assert [taker for part in parts for taker in part.gift_taker] == list(whole.gift_taker)
+    collected = ReceiptParts()
+    assert [collected.take(decoded(part), 8) for part in parts[:-1]] == [[], []]
+    assert [len(part.gift_wh) for part in collected.take(decoded(parts[-1]), 8)] == [3, 3, 1]
+
+
+def decoded(receipts: Receipts) -> Receipts:
+    """As it arrives."""
+    message = decode(encode(receipts))
+    assert isinstance(message, Receipts)
+    return message
+
+
+def _with_one_giver_to_all(settled: SettledTick | None) -> SettledTick:
+    """The tick, as if its first home had given 1 Wh to each of the others."""
+    assert settled is not None
+    takers = len(settled.home) - 1
+    outcome = replace(
+        settled.outcome, given_wh=[takers, *[0] * takers], received_wh=[0, *[1] * takers]
+    )
+    return replace(settled, outcome=outcome)
+
+
+def test_homes_that_are_too_many_for_a_message_get_their_receipts_in_several_unasked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also from a market that was started again, and has forgotten what was asked for."""
+    monkeypatch.setattr(answers, "MOST_HOMES_PER_MESSAGE", 3)
+    world = World(f"sqlite:///{tmp_path}/ledger.db", homes=1)
+    fleet = _Fleet(world)
+    world.turn_until_tick(3)
+    fleet.receipts()
+    world.restart_market()
+    world.turn_until_tick(6)
+    assert {len(each.home) for each in fleet.receipts() if each.tick > 4} == {2, 3}
+
+
+def test_a_copy_that_names_a_home_twice_is_answered_for_the_homes_of_its_sender_alone() -> None:
+    world = World("sqlite://", homes=1)
+    fleet = _Fleet(world)
+    world.turn_until_tick(5)
+    sent = [each for each in fleet.service._sent if isinstance(each.message, Orders)]
+    (publication, *_) = sent
+    order = publication.message
+    assert isinstance(order, Orders)
+    world.turn_until_tick(order.tick)
+    fleet.member.stopped = True
+    fleet.receipts()
+    columns = ("home", "policy", "amount_wh", "produced_wh", "consumed_wh", "stock_wh")
+    twice = {name: _first_again(getattr(order, name)) for name in (*columns, "capacity_wh")}
+    copy = structs.replace(order, **twice)
+    world.send(publication.exchange, publication.routing_key, copy)
+    world.turn(2)
+    assert [list(each.home) for each in fleet.receipts() if each.tick == order.tick] == [
+        list(order.home)
+    ]
+
+
+def _first_again(column: Sequence[int]) -> list[int]:
+    return [column[0], *column]

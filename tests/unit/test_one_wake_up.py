@@ -110,14 +110,19 @@ def test_an_opening_that_cannot_be_stored_holds_no_receipts_back(
 def test_receipts_that_are_lost_with_the_opening_in_them_are_asked_for_again(url: str) -> None:
     world = World(url)
     world.turn_until_tick(3)
-    (lost,) = (member for member in world.homes[:1])
-    for _ in range(50):  # until its queue holds receipts that it has not seen
-        world.turn()
-        lost.stopped = bool(world.broker.messages_in(f"fleet.{key_of(world, 1)}"))
-        if lost.stopped:
+    lost = world.homes[0]
+    held: list[Receipts] = []
+    for _ in range(50):  # until it is sent receipts with an opening, which it does not see
+        for member in (world.market_member, world.weather, world.external, *world.homes[1:]):
+            member.turn()
+        events = lost.bus.poll(0)
+        came = [getattr(event, "message", None) for event in events]
+        held = [each for each in came if isinstance(each, Receipts) and each.opened]
+        if held:
             break
-    lost.bus.poll(0)
-    lost.stopped = False
+        lost.service.handle(events)
+        lost.service.act()
+    assert held
     tick = world.tick
     world.pass_time(5)
     assert world.tick > tick + 1

@@ -8,6 +8,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from typing import Final
+
+_STINT: Final = "left/"
+"""Begins the name under which a stint is remembered; its key follows. No instance has a slash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,13 @@ class FleetsFull(Exception):
 
 
 class Membership:
-    """All fleets. Home ids are given lowest free first, so that they stay dense."""
+    """All fleets. Home ids are given lowest free first, so that they stay dense.
+
+    An instance that left, and came back before the tick in which it left was settled, is in that
+    tick's roster still, for the time before: that is its *stint*, a fleet of its own that is
+    remembered beside it until that tick is in the ledger. A market that dies meanwhile has to open
+    the tick with the same homes again.
+    """
 
     def __init__(self, fleets: Iterable[Fleet] = (), *, max_fleets: int = 10_000) -> None:
         self._max_fleets = max_fleets
@@ -41,6 +51,9 @@ class Membership:
         self._members: tuple[Fleet, ...] | None = None
         self.forgotten: list[Fleet] = []
         """Fleets dropped from memory, for the ledger to drop them too; it empties the list."""
+        self.stints: list[Fleet] = []
+        """Those that began to be remembered, for the ledger to store; it empties the list."""
+        self._stint_names = {name for name in self._by_instance if name.startswith(_STINT)}
         self._holder: dict[int, Fleet] = {}
         for fleet in self._by_instance.values():
             if fleet.left_tick is None:
@@ -49,6 +62,7 @@ class Membership:
         known = self._by_instance.values()
         self._highest = max((home for fleet in known for home in fleet.homes), default=0)
         self._free = [home for home in range(1, self._highest + 1) if home not in self._holder]
+        self._in_free = set(self._free)
         # A market that restarts opens a tick again whose roster has fleets that left during it.
         self._taken_until: dict[int, int] = {}
         for fleet in known:
@@ -107,21 +121,36 @@ class Membership:
 
     # -------------------------------------------------------------------------------- changes
 
-    def join(self, *, key: str, instance: str, homes: int, next_tick: int) -> Fleet:
+    def join(
+        self,
+        *,
+        key: str,
+        instance: str,
+        homes: int,
+        next_tick: int,
+        settled_tick: int | None = None,
+    ) -> Fleet:
         """Admits a fleet, or takes a known one back under its new key.
 
         An instance that comes back gets its homes again, unless another took them meanwhile; one
-        that comes back with another number of homes starts anew with them. Nobody takes part in a
-        tick in whose roster one of its homes still is for the one that left it. Raises
-        ``FleetsFull``.
+        that comes back with another number of homes leaves and starts anew with them. Nobody takes
+        part in a tick in whose roster one of its homes still is for the one that left it.
+        ``next_tick`` is the first that is not open yet, ``settled_tick`` (default: the one before)
+        the newest in the ledger. Raises ``FleetsFull``.
         """
+        unsettled_tick = next_tick if settled_tick is None else settled_tick + 1
+        self._forget_stints_before(unsettled_tick)
         known = self._by_instance.get(instance)
         if known and known.left_tick is None:
             if len(known.homes) == homes:
                 return self._store(replace(known, key=key))
-            self._release(known)
-        elif len(self._by_instance) >= self._max_fleets and not self._forget_one_that_left():
+            known = self._left(known, next_tick)
+        elif len(self._by_instance) >= self._max_fleets and not self._forget_one_that_left(
+            unsettled_tick
+        ):
             raise FleetsFull(f"the market admits {self._max_fleets} home processes at most")
+        if known and _in_a_roster(known, unsettled_tick):
+            self._remember_stint(known)
         wanted = known.homes[:homes] if known else ()
         again = tuple(home for home in wanted if home not in self._holder)
         taken = self._take(homes, again)
@@ -131,8 +160,9 @@ class Membership:
     def leave(self, key: str, next_tick: int) -> Fleet | None:
         """A fleet goes: out of the roster from ``next_tick`` on, its homes free at once."""
         fleet = self.by_key(key)
-        if fleet is None:
-            return None
+        return self._left(fleet, next_tick) if fleet else None
+
+    def _left(self, fleet: Fleet, next_tick: int) -> Fleet:
         self._release(fleet)
         left = self._store(replace(fleet, left_tick=next_tick))
         self._keep_until_it_has_left(left)
@@ -144,17 +174,31 @@ class Membership:
         self._members = None
         old = self._by_instance.get(fleet.instance)
         if old:
-            self._by_key.pop(old.key, None)
+            self._drop_key_of(old)
         self._by_instance[fleet.instance] = fleet
         self._by_key[fleet.key] = fleet
         if fleet.left_tick is None:
             self._holder.update(dict.fromkeys(fleet.homes, fleet))
         return fleet
 
+    def _drop(self, fleet: Fleet) -> None:
+        del self._by_instance[fleet.instance]
+        self._stint_names.discard(fleet.instance)
+        self._drop_key_of(fleet)
+        self.forgotten.append(fleet)
+        if fleet in self.stints:
+            self.stints.remove(fleet)
+
+    def _drop_key_of(self, fleet: Fleet) -> None:
+        if self._by_key.get(fleet.key) is fleet:
+            del self._by_key[fleet.key]
+
     def _release(self, fleet: Fleet) -> None:
         for home in fleet.homes:
             del self._holder[home]
-            heapq.heappush(self._free, home)
+            if home not in self._in_free:  # one that was wanted again had stayed among them
+                self._in_free.add(home)
+                heapq.heappush(self._free, home)
 
     def _keep_until_it_has_left(self, fleet: Fleet) -> None:
         if fleet.left_tick is not None:
@@ -167,6 +211,7 @@ class Membership:
         chosen = set(wanted)
         while self._free and len(taken) < count:
             home = heapq.heappop(self._free)
+            self._in_free.discard(home)
             if home not in chosen and home not in self._holder:
                 taken.append(home)
                 chosen.add(home)
@@ -175,12 +220,27 @@ class Membership:
         self._highest += fresh
         return tuple(sorted(taken))
 
-    def _forget_one_that_left(self) -> bool:
+    def _remember_stint(self, left: Fleet) -> None:
+        stint = replace(left, instance=_STINT + left.key)
+        self._store(stint)
+        self._stint_names.add(stint.instance)
+        self.stints.append(stint)
+
+    def _forget_stints_before(self, unsettled_tick: int) -> None:
+        stints = [self._by_instance[name] for name in self._stint_names]
+        for stint in stints:
+            if not _in_a_roster(stint, unsettled_tick):
+                self._drop(stint)
+
+    def _forget_one_that_left(self, unsettled_tick: int) -> bool:
         """Drops the memory of one fleet that left, to bound how many are remembered."""
         for fleet in self._by_instance.values():
-            if fleet.left_tick is not None:
-                del self._by_instance[fleet.instance]
-                del self._by_key[fleet.key]
-                self.forgotten.append(fleet)
+            if fleet.left_tick is not None and not _in_a_roster(fleet, unsettled_tick):
+                self._drop(fleet)
                 return True
         return False
+
+
+def _in_a_roster(left: Fleet, unsettled_tick: int) -> bool:
+    """Whether a fleet that left is in the roster of a tick that is not in the ledger yet."""
+    return left.left_tick is not None and left.left_tick > unsettled_tick
