@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from collections.abc import Iterable
@@ -187,13 +188,29 @@ def _policy(text: str) -> PolicyChoice:
 def main() -> None:
     """Entry of the ``energymarket`` command: errors are sentences."""
     try:
-        app(prog_name="energymarket")
+        try:
+            app(prog_name="energymarket")
+        finally:
+            sys.stdout.flush()
     except SettingsError as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_WRONG_SETTING)
     except EnergyMarketError as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_FAILED)
+    except OSError as error:
+        _let_output_go()
+        if not isinstance(error, BrokenPipeError):  # whoever closed the pipe has seen enough
+            print(f"energymarket cannot go on: {error}.", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
+
+
+def _let_output_go() -> None:
+    """What a full disk or a closed pipe did not take would fail once more when Python ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -58,12 +57,9 @@ def watch(
         show: Callable[[], object] = screen.run
         screen.listen_to_suspension()
     else:
-
-        def tell(news: Tick | EventNews) -> None:
-            console.out(_line(news), highlight=False)
-
-        link = MarketLink(url, token, Picture(Shown(url=url)), tell)
-        show = partial(_wait, stop)
+        lines = _Lines(console, stop)
+        link = MarketLink(url, token, Picture(Shown(url=url)), lines.tell)
+        show = lines.run
     link.check()
     link.start()
     try:
@@ -77,9 +73,29 @@ def full_screen(console: Console, *, headless: bool) -> bool:
     return console.is_terminal and not console.is_dumb_terminal and not headless
 
 
-def _wait(stop: StopRequest) -> None:
-    while not stop.wait(3_600):
-        pass
+class _Lines:
+    """Prints what the link's thread hears of, until a stop or until nobody can read it."""
+
+    def __init__(self, console: Console, stop: StopRequest) -> None:
+        self._console, self._stop = console, stop
+        self._failure: BaseException | None = None
+
+    def tell(self, news: Tick | EventNews) -> None:
+        """A line for a tick or an event."""
+        if self._failure:
+            return
+        try:
+            self._console.out(_line(news), highlight=False)
+        except BaseException as error:  # noqa: BLE001 - raised where the process can end by it
+            self._failure = error
+            self._stop.request()
+
+    def run(self) -> None:
+        """Waits for the stop; raises what went wrong while a line was printed."""
+        while not self._stop.wait(3_600):
+            pass
+        if self._failure:
+            raise self._failure
 
 
 def _line(news: Tick | EventNews) -> str:

@@ -271,6 +271,30 @@ def test_watch_in_a_pipe_prints_a_line_for_every_tick_until_it_is_ended() -> Non
                if line.startswith("tick "))  # fmt: skip
 
 
+@pytest.mark.parametrize("reader", ["gone", "full"])
+def test_watch_in_a_pipe_ends_when_nobody_can_read_it_any_more(reader: str) -> None:
+    """The lines are printed by a thread, and must not end that alone."""
+    (port,) = free_ports(1)
+    words = [sys.executable, "-m", "lab.cli", "watch", f"http://127.0.0.1:{port}"]
+    with a_market("--homes", "3", "--pace", "0.05", port=port), ExitStack() as open_files:
+        full = open_files.enter_context(open("/dev/full", "w"))
+        process = subprocess.Popen(
+            words,
+            stdout=full if reader == "full" else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if process.stdout:
+            assert all(process.stdout.readline() for _ in range(2))
+            process.stdout.close()
+        assert process.wait(20) == 1
+        assert process.stderr
+        said = process.stderr.read()
+        process.stderr.close()
+    assert "Traceback" not in said
+    assert ("No space left on device" in said) == (reader == "full")
+
+
 def test_what_is_logged_beside_a_full_screen_stands_below_it_afterwards(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
