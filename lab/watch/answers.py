@@ -34,14 +34,7 @@ class Tick(Struct, frozen=True):
     spilled_kwh: float
     unserved_kwh: float
     degraded: list[str]
-    next_price_eur_per_kwh: float | None = None
-    """Of the stream alone."""
-
-    @property
-    def coming_eur_per_kwh(self) -> float:
-        """The newest price that is known."""
-        known = self.next_price_eur_per_kwh
-        return self.price_eur_per_kwh if known is None else known
+    next_price_eur_per_kwh: float
 
 
 class Prices(Struct, frozen=True):

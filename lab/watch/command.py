@@ -104,7 +104,7 @@ def _line(news: Tick | EventNews) -> str:
             f"event {news.name}  {news.coefficient_eur_per_kwh:+.6f} EUR/kWh  from tick "
             f"{news.start_tick} for {news.ttl_ticks}"
         )
-    change = news.coming_eur_per_kwh - news.price_eur_per_kwh
+    change = news.next_price_eur_per_kwh - news.price_eur_per_kwh
     mark = f"  without {','.join(news.degraded)}" if news.degraded else ""
     return (
         f"tick {news.tick:>6}  {news.price_eur_per_kwh:.6f} EUR/kWh ({change:+.6f})  "

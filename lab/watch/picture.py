@@ -75,9 +75,10 @@ class Picture:
         fresh = [tick for tick in ticks if tick.tick > newest]
         if not fresh:
             return
-        if not self._prices:
-            self._prices.append(fresh[0].price_eur_per_kwh)
-        self._prices.extend(tick.coming_eur_per_kwh for tick in fresh)
+        first = fresh[0].price_eur_per_kwh
+        if not self._prices or self._prices[-1] != first:  # ticks before it were not heard of
+            self._prices.append(first)
+        self._prices.extend(tick.next_price_eur_per_kwh for tick in fresh)
         self.set(tick=fresh[-1], tick_at_s=time.monotonic(), prices=tuple(self._prices))
 
     def forget(self) -> None:

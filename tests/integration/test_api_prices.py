@@ -89,6 +89,7 @@ def test_the_history_is_the_ledgers_oldest_first(api: LiveApi) -> None:
     ]
     for row, kept in zip(answer["prices"], stored, strict=True):
         assert row["price_eur_per_kwh"] == eur_per_kwh(kept.price_neur_per_wh)
+        assert row["next_price_eur_per_kwh"] == eur_per_kwh(kept.next_price_neur_per_wh)
         assert row["bought_kwh"] == kept.bought_wh / 1_000
         assert row["degraded"] == []
     assert (answer["from_tick"], answer["to_tick"]) == (1, TICKS + 1)

@@ -170,6 +170,21 @@ def test_ticks_are_taken_once_and_prices_are_bounded() -> None:
     assert not picture.shown.prices
 
 
+def test_price_and_change_are_right_at_once_and_after_ticks_that_were_not_heard_of() -> None:
+    """The price is that of the tick to come, and the change that against the tick before it."""
+    picture = Picture(Shown(url=""))
+    prices = {"price_eur_per_kwh": 0.25, "next_price_eur_per_kwh": 0.24}
+    picture.take_ticks([a_tick(300, **prices)])
+    assert picture.shown.prices == (0.25, 0.24)
+    assert "0.2400 EUR/kWh ▼ -0.0100" in "\n".join(screen(picture.shown, 80, 24))
+    prices = {"price_eur_per_kwh": 0.30, "next_price_eur_per_kwh": 0.31}
+    picture.take_ticks([a_tick(400, **prices)])
+    assert picture.shown.prices == (0.25, 0.24, 0.30, 0.31)
+    prices = {"price_eur_per_kwh": 0.31, "next_price_eur_per_kwh": 0.30}
+    picture.take_ticks([a_tick(401, **prices)])
+    assert picture.shown.prices == (0.25, 0.24, 0.30, 0.31, 0.30)
+
+
 def test_server_sent_events_are_read_with_comments_and_several_lines_of_data() -> None:
     lines = [
         ": ping",

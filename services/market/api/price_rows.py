@@ -27,6 +27,7 @@ def price_row(row: StoredRow) -> PriceRow:
         unserved_kwh=kwh(row.unserved_wh),
         degraded=_degraded(row.degraded),
         at=datetime.fromtimestamp(row.at, UTC),
+        next_price_eur_per_kwh=eur_per_kwh(row.next_price_neur_per_wh),
     )
 
 

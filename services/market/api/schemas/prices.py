@@ -62,6 +62,7 @@ class PriceRow(Answer):
         unserved_kwh=0.0,
         degraded=[],
         at="2026-01-05T11:59:59.250Z",
+        next_price_eur_per_kwh=0.213456,
     )
 
     tick: Tick
@@ -77,6 +78,7 @@ class PriceRow(Answer):
     unserved_kwh: Kwh = Field(description="needed and not got, kWh")
     degraded: list[Degraded] = Field(description="inputs that were not there in time")
     at: datetime = Field(description="when the tick was settled, UTC")
+    next_price_eur_per_kwh: float = Field(description="the price that it made, EUR/kWh")
 
 
 class Prices(Answer):
