@@ -16,6 +16,7 @@ from energymarket.service import Service
 from energymarket.telemetry import Log
 from energymarket.weather_store import MemoryWeatherStore
 from services.external.catalogue_file import load_catalogue
+from services.external.domain.catalogue import Catalogue
 from services.external.service import ExternalService
 from services.home.domain.profile import PolicyChoice
 from services.home.service import HomeService
@@ -53,6 +54,7 @@ class EmbeddedRun:
 
     def __init__(self, plan: WorldPlan, *, log: Log, clock: Clock | None = None) -> None:
         """Raises ``SettingsError`` for a plan that cannot be, ``LedgerUnavailable``."""
+        catalogue = load_catalogue(plan.catalogue)  # before there is a ledger of what cannot be
         self.clock = clock or SystemClock()
         self.broker = MemoryBroker()
         self.ledger = Ledger.open(plan.ledger_url, plan.rules, plan.retention)
@@ -71,10 +73,10 @@ class EmbeddedRun:
             end_when_done=True,
         )
         self.members.append((self.market, self._market_bus))
-        self._add_surroundings(plan, log)
+        self._add_surroundings(plan, catalogue, log)
         self.homes = self._add_homes(plan, log)
 
-    def _add_surroundings(self, plan: WorldPlan, log: Log) -> None:
+    def _add_surroundings(self, plan: WorldPlan, catalogue: Catalogue, log: Log) -> None:
         weather_bus, external_bus = MemoryBus(self.broker), MemoryBus(self.broker)
         weather = WeatherService(
             bus=weather_bus,
@@ -85,7 +87,7 @@ class EmbeddedRun:
         )
         external = ExternalService(
             bus=external_bus,
-            catalogue=load_catalogue(plan.catalogue),
+            catalogue=catalogue,
             log=log.bind(service="external"),
         )
         self.members += [(weather, weather_bus), (external, external_bus)]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from rich.console import Console
 
 from energymarket import telemetry
-from energymarket.errors import SettingsError
+from energymarket.errors import EnergyMarketError, PortInUse, SettingsError
 from energymarket.runtime import StopRequest
 from energymarket.units import eur_per_kwh
 from lab.embedded import EmbeddedRun, WorldPlan
@@ -24,6 +26,11 @@ from lab.watch.screen import Screen
 from services.market.api import ApiServer, create_app
 from services.market.view import View
 
+_OPTIONS: Final = {
+    "ENERGYMARKET_PORT": "--port",
+    "ENERGYMARKET_CATALOGUE": "--catalogue",
+    "ENERGYMARKET_LEDGER_URL": "--out",
+}
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
@@ -97,9 +104,9 @@ def run(plan: RunPlan, *, stop: StopRequest, console: Console) -> None:
     screen = plan.port is not None and full_screen(console, headless=plan.headless)
     held = HeldBack() if screen else None
     log = telemetry.configure("lab", level="warning", form="text", stream=held or sys.stderr)
-    world = EmbeddedRun(plan.world, log=log)
+    with _settings_as_options():
+        world, server = _begun(plan, log)
     stop.on_request(world.wake)
-    server = _served(world, plan, log)
     watcher: Watcher = LinePrinter(console)
     if server:
         address = f"{server.url}  token for writes: {plan.token}"
@@ -166,6 +173,34 @@ def _turn(world: EmbeddedRun, watcher: Watcher, stop: StopRequest) -> None:
             shown = world.market.books.tick
             watcher.show(world.market.view)
         world.rest_until(due)
+
+
+@contextlib.contextmanager
+def _settings_as_options() -> Iterator[None]:
+    """Services speak of their settings; who called this command has options instead."""
+    try:
+        yield
+    except (SettingsError, PortInUse) as error:
+        sentence = str(error)
+        for setting, option in _OPTIONS.items():
+            sentence = sentence.replace(setting, option)
+        raise type(error)(sentence) from error
+
+
+def _begun(plan: RunPlan, log: telemetry.Log) -> tuple[EmbeddedRun, ApiServer | None]:
+    """The world and its API. Where the API cannot be, a ledger that was made for them is gone
+    again: it would stand in the way of the command that is put right."""
+    ledger = plan.out / LEDGER if plan.out else None
+    is_new = ledger is not None and not ledger.exists()
+    world = EmbeddedRun(plan.world, log=log)
+    try:
+        return world, _served(world, plan, log)
+    except EnergyMarketError:
+        world.ledger.close()
+        if ledger and is_new:
+            for ending in ("", "-wal", "-shm"):
+                ledger.with_name(ledger.name + ending).unlink(missing_ok=True)
+        raise
 
 
 def _served(world: EmbeddedRun, plan: RunPlan, log: telemetry.Log) -> ApiServer | None:

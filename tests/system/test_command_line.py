@@ -140,6 +140,7 @@ def other_database(tmp_path: Path) -> Path:
     [
         ("run --port 70000", 2, "Invalid value for '--port'"),
         ("run --preset peace", 2, "--preset is 'peace'; it must be one of classic, sunny,"),
+        ("run --catalogue peace", 2, "--catalogue is 'peace', which cannot be read"),
         ("run --out /dev/null/runs", 2, "--out /dev/null/runs cannot be made: Not a directory"),
         ("run --out /sys/runs", 2, "--out /sys/runs cannot be made: "),
         ("export /nowhere/ledger.db x", 2, "/nowhere/ledger.db is not there"),
@@ -182,5 +183,22 @@ def test_a_port_in_use_is_one_sentence_for_run_and_a_stranger_on_it_one_for_watc
         port = taken.getsockname()[1]
         done = energymarket("run", "--headless", "--ticks", "1", "--port", str(port))
     assert done.returncode == 1
-    assert f"Port {port} on 127.0.0.1 is taken by another program" in done.stderr
+    assert f"Port {port} on 127.0.0.1 is taken by another program: set --port to" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_start_that_fails_leaves_no_ledger_and_one_that_is_there_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    start = ("run", "--headless", "--ticks", "2", "--pace", "0", "--homes", "2", "--out", out)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert energymarket(*start, ENERGYMARKET_PORT=port).returncode == 1
+        assert energymarket(*start, "--port", "0", "--catalogue", "peace").returncode == 2
+        assert list(out.iterdir()) == []
+        done = energymarket(*start, "--port", "0")
+        assert done.returncode == 0, done.stderr
+        assert energymarket(*start, "--port", port, "--resume").returncode == 1
+    assert (out / "ledger.db").exists()
+    done = energymarket(*start, "--port", "0", "--resume", "--seed", "43")
+    assert done.returncode == 2
+    assert "choose another ledger with --out." in done.stderr
