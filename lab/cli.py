@@ -28,6 +28,7 @@ from lab.run import run as run_world
 from lab.verify import verify as verify_ledger
 from lab.watch.command import EXAMPLE as WATCH_EXAMPLE
 from lab.watch.command import watch
+from lab.watch.link import check_token
 from services.external.catalogue_file import shipped_catalogues
 from services.home.domain.profile import PROFILES, PolicyChoice
 from services.market.domain.pricing import PRICE_MODELS
@@ -119,6 +120,7 @@ def run(
     ] = "standard",
 ) -> None:
     """Runs the whole market in this one process, with its API and page."""
+    check_token(token)
     _one_of("--price-model", price_model, PRICE_MODELS)
     _one_of("--profile", profile, PROFILES)
     _one_of("--climate", climate, CLIMATES)

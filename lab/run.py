@@ -32,6 +32,7 @@ _OPTIONS: Final = {
     "ENERGYMARKET_LEDGER_URL": "--out",
 }
 
+
 @dataclass(frozen=True, slots=True)
 class RunPlan:
     """A world, and how to watch it. ``port`` None: no API.
@@ -64,7 +65,8 @@ class FullScreen:
     """The view that ``energymarket watch`` has, over the run's own API."""
 
     def __init__(self, console: Console, url: str, token: str, stop: StopRequest) -> None:
-        self._link = MarketLink(url, token, Picture(Shown(url=url, token=token)))
+        picture = Picture(Shown(url=url, token=token))
+        self._link = MarketLink(url, token, picture, failed=stop.request)
         self._screen = Screen(console, self._link, stop)
 
     def start(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -13,7 +14,7 @@ from energymarket.errors import SettingsError
 from energymarket.runtime import StopRequest
 from energymarket.settings import HIDDEN, without_password
 from lab.watch.answers import EventNews, Tick
-from lab.watch.link import MarketLink
+from lab.watch.link import MarketLink, check_token
 from lab.watch.picture import Picture, Shown
 from lab.watch.screen import Screen
 
@@ -48,18 +49,23 @@ def watch(
     if not re.match("https?://[^/]", without_password(url)):
         shown = HIDDEN if "@" in url else repr(url)  # it may hold a password
         raise SettingsError(f"URL is {shown}; it must be one such as http://127.0.0.1:8000.")
+    check_token(token)
     console = Console()
     stop = StopRequest()
     stop.listen_to_signals()
     if full_screen(console, headless=headless):
-        link = MarketLink(url, token, Picture(Shown(url=without_password(url))))
+        picture = Picture(Shown(url=without_password(url)))
+        link = MarketLink(url, token, picture, failed=stop.request)
         screen = Screen(console, link, stop)
         show: Callable[[], object] = screen.run
         screen.listen_to_suspension()
     else:
-        lines = _Lines(console, stop)
-        link = MarketLink(url, token, Picture(Shown(url=url)), lines.tell)
-        show = lines.run
+
+        def tell(news: Tick | EventNews) -> None:
+            console.out(_line(news), highlight=False)
+
+        link = MarketLink(url, token, Picture(Shown(url=url)), tell, failed=stop.request)
+        show = partial(_wait, stop)
     link.check()
     link.start()
     try:
@@ -73,29 +79,9 @@ def full_screen(console: Console, *, headless: bool) -> bool:
     return console.is_terminal and not console.is_dumb_terminal and not headless
 
 
-class _Lines:
-    """Prints what the link's thread hears of, until a stop or until nobody can read it."""
-
-    def __init__(self, console: Console, stop: StopRequest) -> None:
-        self._console, self._stop = console, stop
-        self._failure: BaseException | None = None
-
-    def tell(self, news: Tick | EventNews) -> None:
-        """A line for a tick or an event."""
-        if self._failure:
-            return
-        try:
-            self._console.out(_line(news), highlight=False)
-        except BaseException as error:  # noqa: BLE001 - raised where the process can end by it
-            self._failure = error
-            self._stop.request()
-
-    def run(self) -> None:
-        """Waits for the stop; raises what went wrong while a line was printed."""
-        while not self._stop.wait(3_600):
-            pass
-        if self._failure:
-            raise self._failure
+def _wait(stop: StopRequest) -> None:
+    while not stop.wait(3_600):
+        pass
 
 
 def _line(news: Tick | EventNews) -> str:

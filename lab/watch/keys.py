@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from lab.watch.link import MarketLink
+from lab.watch.answers import Clock
+from lab.watch.link import Command, MarketLink
 
 PACES_S: Final = (4.0, 2.0, 1.0, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.0)
 """Seconds per tick, from x0.25 to full speed."""
@@ -44,6 +46,19 @@ def next_pace(pace_s: float, *, faster: bool) -> float:
     return next((each for each in reversed(PACES_S) if each > pace_s), PACES_S[0])
 
 
+def turned(key: str, clock: Clock) -> Command:
+    """What a key does to a clock that is so."""
+    if key == "space" and clock.state == "paused":
+        return Command("PATCH", "/clock", {"state": "running"}, "goes on")
+    if key == "space" or (key == "s" and clock.state == "running"):
+        message = "paused; s is one tick, space goes on"
+        return Command("PATCH", "/clock", {"state": "paused"}, message)
+    if key == "s":
+        return Command("POST", "/clock/step", {}, "one tick")
+    pace_s = next_pace(clock.pace_s, faster=key != "-")
+    return Command("PATCH", "/clock", {"pace_s": pace_s}, f"pace {pace_in_words(pace_s)}")
+
+
 class Keys:
     """Turns keys into commands; ``choosing`` while it asks for an event."""
 
@@ -67,21 +82,7 @@ class Keys:
             case "e":
                 self.choosing = True
             case "space" | "s" | "+" | "=" | "-":
-                self._turn_clock(key)
-
-    def _turn_clock(self, key: str) -> None:
-        clock = self._link.picture.shown.clock
-        if clock is None:
-            self._link.picture.set(message="The market's clock is not known yet.")
-        elif key == "space" and clock.state == "paused":
-            self._link.set_clock("goes on", state="running")
-        elif key == "space" or (key == "s" and clock.state == "running"):
-            self._link.set_clock("paused; s is one tick, space goes on", state="paused")
-        elif key == "s":
-            self._link.step()
-        else:
-            pace_s = next_pace(clock.pace_s, faster=key != "-")
-            self._link.set_clock(f"pace {pace_in_words(pace_s)}", pace_s=pace_s)
+                self._link.turn_clock(partial(turned, key))
 
     def _choose(self, key: str) -> None:
         self.choosing = False

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import httpx
 import msgspec
 
-from energymarket.errors import EnergyMarketError
+from energymarket.errors import EnergyMarketError, SettingsError
 from energymarket.settings import without_password
 from lab.watch.answers import (
     Audit,
@@ -39,6 +41,7 @@ _AGAIN_S: Final = 1.0
 _LOOK_S: Final = 1.0
 _AUDIT_S: Final = 5.0
 _SKIM_S: Final = 0.25
+_FOLLOWS_S: Final = 1.0
 _FAST_TICKS_PER_S: Final = 40.0
 _TIMEOUT: Final = httpx.Timeout(5.0)
 _STREAM_TIMEOUT: Final = httpx.Timeout(5.0, read=45.0)
@@ -54,6 +57,25 @@ class NoMarket(EnergyMarketError):
     """There is no market at that address."""
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A call that changes the market, and what to say when it is done."""
+
+    method: str
+    path: str
+    body: Mapping[str, object]
+    message: str
+
+
+def check_token(token: str) -> None:
+    """Raises ``SettingsError`` for one that no call could carry."""
+    if token and not re.fullmatch("[!-~]([ -~]*[!-~])?", token):
+        raise SettingsError(
+            "--token (ENERGYMARKET_API_TOKEN) holds a character that no header can carry: it must "
+            "be letters, digits and signs of ASCII."
+        )
+
+
 class MarketLink:
     """Keeps a picture up to date until it is stopped; or tells of every tick and every event."""
 
@@ -63,9 +85,16 @@ class MarketLink:
         token: str,
         picture: Picture,
         tell: Callable[[Tick | EventNews], None] | None = None,
+        *,
+        failed: Callable[[], None] = lambda: None,
     ) -> None:
-        """With ``tell`` no tick is left out, however fast they come, and nothing else is asked."""
-        self._tell = tell
+        """With ``tell`` no tick is left out, however fast they come, and nothing else is asked.
+
+        ``failed`` is called when a thread ends by what nobody expected, or by what ``tell``
+        raised; ``stop`` then raises it.
+        """
+        self._tell, self._failed = tell, failed
+        self._failure: BaseException | None = None
         self.url, self._token, self.picture = url.rstrip("/"), token, picture
         self.rows = 20
         """Homes to fetch: as many as can be seen."""
@@ -73,10 +102,13 @@ class MarketLink:
         self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._pages: list[tuple[str | None, int]] = [(None, 0)]
         """Cursors of the pages of homes up to the one shown, each with the homes before it."""
+        self._turned: Clock | None = None
+        """The clock as the newest command left it, which it did at ``_turned_s``."""
+        self._turned_s = 0.0
         self._due_s = {"look": 0.0, "audit": 0.0}
         self._threads = [
-            threading.Thread(target=self._follow_on, name="stream", daemon=True),
-            threading.Thread(target=self._desk, name="desk", daemon=True),
+            threading.Thread(target=self._kept, args=(work,), name=name, daemon=True)
+            for name, work in (("stream", self._follow_on), ("desk", self._desk))
         ]
         # Not through a proxy of the environment: a market is near.
         self._client = httpx.Client(base_url=self.url, timeout=_TIMEOUT, trust_env=False)
@@ -101,13 +133,25 @@ class MarketLink:
             thread.start()
 
     def stop(self) -> None:
-        """Ends both threads; one that hangs in a question is left behind."""
+        """Ends both threads; one that hangs in a question is left behind. Raises what one of them
+        failed by."""
         self._ended.set()
         self._work.put(lambda: None)
         if not self._tell:
             self._threads[1].join(1.0)
         with contextlib.suppress(httpx.HTTPError, RuntimeError):
             self._client.close()
+        if self._failure:
+            raise self._failure
+
+    def _kept(self, work: Callable[[], None]) -> None:
+        """Alone, a thread would end without a word, and the view would stand still."""
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - ``stop`` raises it
+            if not self._ended.is_set():
+                self._failure = error
+                self._failed()
 
     # ------------------------------------------------------------------------------- the stream
 
@@ -228,13 +272,17 @@ class MarketLink:
 
     # --------------------------------------------------------------------------------- commands
 
-    def set_clock(self, message: str, **changes: str | float) -> None:
-        """Has the clock changed: ``state`` or ``pace_s``."""
-        self._command("PATCH", "/clock", changes, message)
+    def turn_clock(self, decide: Callable[[Clock], Command]) -> None:
+        """Has done what ``decide`` makes of the clock as it is when the command's turn has come:
+        of keys pressed quickly each goes on from what the one before it did."""
+        self._command(lambda: decide(self._clock_now()))
 
-    def step(self) -> None:
-        """Has one tick opened while the clock is paused."""
-        self._command("POST", "/clock/step", {}, "one tick")
+    def _clock_now(self) -> Clock:
+        """As the command before left it, if that was just now: what the market shows of itself
+        follows a moment later."""
+        if self._turned and time.monotonic() - self._turned_s < _FOLLOWS_S:
+            return self._turned
+        return self._get("/clock", Clock)
 
     def start_event(self, name: str, coefficient_eur_per_kwh: float, ttl_ticks: int) -> None:
         """Has an external event begin in the coming tick."""
@@ -243,22 +291,25 @@ class MarketLink:
             "coefficient_eur_per_kwh": coefficient_eur_per_kwh,
             "ttl_ticks": ttl_ticks,
         }
-        self._command("POST", "/events", body, f"{name} begins in the coming tick")
+        command = Command("POST", "/events", body, f"{name} begins in the coming tick")
+        self._command(lambda: command)
 
-    def _command(self, method: str, path: str, body: object, message: str) -> None:
+    def _command(self, decide: Callable[[], Command]) -> None:
         if not self._token:
             self.picture.set(message=NO_TOKEN)
             return
-        self._work.put(lambda: self._carry_out(method, path, body, message))
+        self._work.put(lambda: self._carry_out(decide()))
 
-    def _carry_out(self, method: str, path: str, body: object, message: str) -> None:
+    def _carry_out(self, wanted: Command) -> None:
         headers = {"Authorization": f"Bearer {self._token}"}
-        answer = self._client.request(method, path, json=body, headers=headers)
+        answer = self._client.request(wanted.method, wanted.path, json=wanted.body, headers=headers)
         if answer.status_code >= 400:
             raise NoMarket(_said_by(answer))
-        if path.startswith("/clock"):
-            self.picture.set(clock=msgspec.json.decode(answer.content, type=Clock))
-        self.picture.set(message=message)
+        if wanted.path.startswith("/clock"):
+            self._turned = msgspec.json.decode(answer.content, type=Clock)
+            self._turned_s = time.monotonic()
+            self.picture.set(clock=self._turned)
+        self.picture.set(message=wanted.message)
         self._look_again()
 
     def _get(

@@ -150,6 +150,8 @@ def other_database(tmp_path: Path) -> Path:
         ("watch ftp://127.0.0.1", 2, "URL is 'ftp://127.0.0.1'; it must be one such as"),
         ("watch 127.0.0.1:8000", 2, "URL is '127.0.0.1:8000'; it must be one such as"),
         ("watch http://127.0.0.1:FREE", 1, "There is no market at http://127.0.0.1:FREE"),
+        ("watch --token töken", 2, "--token (ENERGYMARKET_API_TOKEN) holds a character that"),
+        ("run --token töken", 2, "--token (ENERGYMARKET_API_TOKEN) holds a character that"),
         ("watch http://[::1", 2, "it must be one such as"),
         ("watch http://127.0.0.1:99999", 2, "it must be one such as"),
     ],

@@ -83,7 +83,9 @@ def test_the_keys_of_a_run_pause_step_pace_start_events_page_and_quit() -> None:
         screen.press("-")
         screen.until("x4")
         screen.press("++")
-        screen.until(lambda text: re.search(r"PAUSED .* x10 ", text))
+        screen.until(lambda text: re.search(r"PAUSED .* x20 ", text))
+        screen.press("-- s")  # goes on, and is paused again
+        screen.until(lambda text: re.search(r"PAUSED .* x4 ", text) and "s is one tick" in text)
         screen.press("\x1b[B")
         screen.until("13-24/40")
         screen.press("\x1b[5~")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from rich.console import Console
 from lab.watch.answers import Audit, Clock, Event, Home, Homes, HomeTick, Replayed, Tick
 from lab.watch.draw import chart, drawn, homes_that_fit
 from lab.watch.keys import PACES_S, next_pace, pace_in_words
-from lab.watch.link import server_sent
+from lab.watch.link import MarketLink, server_sent
 from lab.watch.picture import KEPT_PRICES, Picture, Shown
 
 NOW_S = 1_000.0
@@ -173,16 +174,27 @@ def test_ticks_are_taken_once_and_prices_are_bounded() -> None:
 def test_price_and_change_are_right_at_once_and_after_ticks_that_were_not_heard_of() -> None:
     """The price is that of the tick to come, and the change that against the tick before it."""
     picture = Picture(Shown(url=""))
-    prices = {"price_eur_per_kwh": 0.25, "next_price_eur_per_kwh": 0.24}
-    picture.take_ticks([a_tick(300, **prices)])
-    assert picture.shown.prices == (0.25, 0.24)
+
+    def prices(tick: int, price: float, coming: float) -> list[float]:
+        fields = {"price_eur_per_kwh": price, "next_price_eur_per_kwh": coming}
+        picture.take_ticks([a_tick(tick, **fields)])
+        return list(picture.shown.prices)
+
+    assert prices(300, 0.25, 0.24) == [0.25, 0.24]
     assert "0.2400 EUR/kWh ▼ -0.0100" in "\n".join(screen(picture.shown, 80, 24))
-    prices = {"price_eur_per_kwh": 0.30, "next_price_eur_per_kwh": 0.31}
-    picture.take_ticks([a_tick(400, **prices)])
-    assert picture.shown.prices == (0.25, 0.24, 0.30, 0.31)
-    prices = {"price_eur_per_kwh": 0.31, "next_price_eur_per_kwh": 0.30}
-    picture.take_ticks([a_tick(401, **prices)])
-    assert picture.shown.prices == (0.25, 0.24, 0.30, 0.31, 0.30)
+    assert prices(400, 0.30, 0.31) == [0.25, 0.24, 0.30, 0.31]
+    assert prices(401, 0.31, 0.30) == [0.25, 0.24, 0.30, 0.31, 0.30]
+
+
+def test_a_thread_of_the_link_that_fails_is_heard_of() -> None:
+    """What cannot be sent stands for whatever nobody has thought of."""
+    failed = threading.Event()
+    link = MarketLink("http://127.0.0.1:1", "token", Picture(Shown(url="")), failed=failed.set)
+    link.start()
+    link.start_event(object(), 0.0, 1)  # type: ignore[arg-type]
+    assert failed.wait(10)
+    with pytest.raises(TypeError):
+        link.stop()
 
 
 def test_server_sent_events_are_read_with_comments_and_several_lines_of_data() -> None:
