@@ -15,7 +15,7 @@ from lab.watch.keys import EVENTS, pace_in_words
 from lab.watch.picture import Shown
 
 _BARS: Final = " ▁▂▃▄▅▆▇█"
-_WIDE: Final = 110
+_WIDE, _WIDE_LINES = 110, 26
 _LEAST_WIDTH, _LEAST_HEIGHT = 40, 10
 _STYLES: Final = {
     "LIVE": "bold green",
@@ -41,7 +41,7 @@ def drawn(shown: Shown, now_s: float, size: tuple[int, int], *, choosing: bool) 
     if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
         return _tiny(shown, now_s, height)
     foot = _foot(shown, width, choosing=choosing)
-    if width >= _WIDE:
+    if _is_wide(size):
         return _wide(shown, now_s, size, foot)
     top: list[Text] = [
         _title(shown, now_s),
@@ -57,10 +57,16 @@ def drawn(shown: Shown, now_s: float, size: tuple[int, int], *, choosing: bool) 
     return _stacked([*top, *rows], foot)
 
 
+def _is_wide(size: tuple[int, int]) -> bool:
+    """Whether there is room for two halves: below that height one of them would be cut off."""
+    width, height = size
+    return width >= _WIDE and height >= _WIDE_LINES
+
+
 def homes_that_fit(size: tuple[int, int]) -> int:
     """How many homes the table has room for."""
     width, height = size
-    if width >= _WIDE:
+    if _is_wide(size):
         return max(1, height - 5)
     return max(1, height - 12 if height >= 20 else height - 10)
 
@@ -98,23 +104,21 @@ def _wide(
     left = width * 2 // 5
     high = max(3, min(14, height - 24))
     body, page = Layout(), Layout()
-    tick = shown.tick
-    facts = [
+    above: list[Text] = [
         _price(shown),
         Text(),
         *chart(shown.prices, left - 2, high),
         Text(),
-        *_split_lines(tick, left - 2),
+        *_split_lines(shown.tick, left - 2),
         Text(),
         Text("events alive", style="bold"),
-        *_event_lines(shown, max(1, height - high - 20)),
-        Text(),
-        *_speed_lines(shown),
-        _audit(shown),
     ]
+    below = [Text(), *_speed_lines(shown), _audit(shown)]
+    room = height - 2 - len(foot)
+    events = _event_lines(shown, max(1, room - len(above) - len(below)))
     body.split_row(
-        Layout(Group(*facts), size=left),
-        Layout(_homes(shown, height - 2 - len(foot), width - left)),
+        Layout(Group(*above, *events, *below), size=left),
+        Layout(_homes(shown, room, width - left)),
     )
     page.split_column(
         Layout(_title(shown, now_s), size=1),

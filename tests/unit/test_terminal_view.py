@@ -41,7 +41,7 @@ def shown(homes: int = 40) -> Shown:
         tick=a_tick(1_234),
         tick_at_s=NOW_S,
         prices=(*(0.2 + 0.001 * (n % 50) for n in range(298)), 0.25, 0.26),
-        events=[Event("war", 0.03, 12), Event("holiday", -0.004, 3)],
+        events=[Event("war", 0.03, 12), Event("holiday", -0.004, 3), Event("calm", -0.01, 5)],
         homes=Homes(40, [a_home(n) for n in range(1, homes + 1)], "40"),
         audit=Audit(True, 1_234, 0, 0, 0, 0, 0, Replayed(1_200, False)),
     )
@@ -57,7 +57,10 @@ def screen(picture: Shown, columns: int, lines: int, *, choosing: bool = False) 
     return out.getvalue().splitlines()
 
 
-SIZES = [(80, 24), (200, 50), (110, 30), (100, 24), (60, 20), (60, 19), (40, 10)]
+SIZES = [
+    *((80, 24), (200, 50), (110, 30), (110, 26), (110, 24), (110, 12), (120, 20)),
+    *((100, 24), (60, 20), (60, 19), (40, 10)),
+]
 
 
 @pytest.mark.parametrize(("columns", "lines"), SIZES)
@@ -69,6 +72,7 @@ def test_all_that_matters_stands_on_a_screen_of_any_usual_size(columns: int, lin
     for wanted in ("LIVE", "tick 1,234", "x2", "0.2600 EUR/kWh", "▲ +0.0100", "11.5 °C", "gift"):
         assert wanted in text, wanted
     assert "war +0.0300 for 12" in text
+    assert columns < 80 or ("holiday -0.0040 for 3" in text and "calm -0.0100 for 5" in text)
     assert "80.0 orders/s" in text
     assert "audit: every residual is 0" in text
     assert "space" in text
