@@ -16,7 +16,7 @@ from services.market.domain.accounts import Accounts
 from services.market.domain.crosscheck import StoredStart
 from services.market.domain.gifts import Gifts
 from services.market.domain.record import DEGRADED_EXTERNAL, DEGRADED_WEATHER, SettledTick
-from services.market.domain.replay import LedgerFault, opened
+from services.market.domain.replay import LedgerFault, check_accounts, opened
 from services.market.domain.rules import Rules
 from services.market.ledger import Inspection
 
@@ -64,11 +64,13 @@ def read(
     """The story of a ledger; prices and trades go to their writers tick by tick.
 
     The memory that it takes grows with homes and ticks, not with their product. Raises
-    ``LedgerFault`` where the chain of hashes is broken, ``LedgerUnreadable``, ``BeyondExact``.
+    ``LedgerFault`` where the chain of hashes is broken or the accounts are not what the newest
+    tick left (ticks are missing at the end), ``LedgerUnreadable``, ``BeyondExact``.
     """
     from lab.export.sums_arrays import trades  # noqa: PLC0415 - NumPy is for who exports
 
     story = _begun(look)
+    left = Accounts(story.before.stock_wh[:], story.before.balance_neur[:])
     for line in look.ticks(after=story.first_tick - 1):
         stored = line.stored
         if stored.tick != story.last_tick + 1:
@@ -82,6 +84,8 @@ def read(
             raise LedgerFault(f"tick {stored.tick}: {error}") from error
         gifts = Gifts.paired(settled.home, settled.outcome.given_wh, settled.outcome.received_wh)
         _take_in(story, settled, gifts)
+        left.grow_to(settled.home[-1] if settled.home else 0)
+        left.put(settled.home, settled.outcome.stock_wh, settled.outcome.balance_neur)
         for writer in prices:
             writer.write(*_price_row(settled))
         if trade_rows:
@@ -89,6 +93,7 @@ def read(
             for writer in trade_rows:
                 writer.write(*rows)
         progress(stored.tick)
+    check_accounts(left, story.after, f"the account after tick {story.last_tick}")
     return story
 
 

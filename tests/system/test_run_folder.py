@@ -245,6 +245,22 @@ def test_a_ledger_that_was_changed_is_not_exported(folder: Path, tmp_path: Path)
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_ledger_that_was_cut_at_its_end_is_not_exported(folder: Path, tmp_path: Path) -> None:
+    """I1: sums of the ticks that are left would not lead to the accounts beside them."""
+    copy = tmp_path / "ledger.db"
+    copy.write_bytes((folder / "ledger.db").read_bytes())
+    with sqlite3.connect(copy) as database:
+        database.execute("DELETE FROM ticks WHERE tick > 50")
+    database.close()
+    (tmp_path / "out").mkdir()
+    with (
+        Inspection.of_file(copy) as look,
+        pytest.raises(LedgerFault, match="the account after tick 50"),
+    ):
+        export(look, tmp_path / "out", again="")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_a_run_that_goes_on_leaves_the_folder_of_a_run_in_one_go(
     folder: Path, tmp_path: Path
 ) -> None:
