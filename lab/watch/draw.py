@@ -65,7 +65,7 @@ def _is_wide(size: tuple[int, int]) -> bool:
 
 def homes_that_fit(size: tuple[int, int]) -> int:
     """How many homes the table has room for."""
-    width, height = size
+    _, height = size
     if _is_wide(size):
         return max(1, height - 5)
     return max(1, height - 12 if height >= 20 else height - 10)

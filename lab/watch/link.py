@@ -117,7 +117,10 @@ class MarketLink:
         """Raises ``NoMarket`` when none is there."""
         shown = without_password(self.url)
         try:
-            self._get("/run", Run)
+            answer = self._client.get("/run")
+            if answer.status_code == 503:
+                raise NoMarket(f"{shown} cannot tell now ({_said_by(answer)}): try again.")
+            msgspec.json.decode(answer.content, type=Run)
         except msgspec.MsgspecError as error:
             raise NoMarket(
                 f"{shown} answers, but not as a market does: is the URL right?"

@@ -20,6 +20,7 @@ from services.home.domain.profile import PROFILES, PolicyChoice
 from services.market.domain.pricing import PRICE_MODELS
 from services.weather.domain.climate import CLIMATES
 from tests.servers import free_ports
+from tests.stranger import a_stranger
 
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(cli.app))["commands"]
 
@@ -62,7 +63,11 @@ def test_completion_for_bash_can_be_shown_and_installed_and_completes_commands(
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lab.cli "$@"\n')
     program.chmod(0o755)
-    place = {"HOME": str(tmp_path), "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    place = {
+        "HOME": str(tmp_path),
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1",  # whatever shell the tests run in
+    }
     shown = energymarket("--show-completion", "bash", **place)
     assert shown.returncode == 0
     installed = energymarket("--install-completion", "bash", **place)
@@ -181,9 +186,13 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path, no_ledger: Path
 
 
 def test_a_port_in_use_is_one_sentence_for_run_and_a_stranger_on_it_one_for_watch() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with a_stranger() as port:
         done = energymarket("run", "--headless", "--ticks", "1", "--port", str(port))
+        watched = energymarket("watch", f"http://127.0.0.1:{port}")
+    assert watched.returncode == 1
+    assert watched.stderr == (
+        f"http://127.0.0.1:{port} answers, but not as a market does: is the URL right?\n"
+    )
     assert done.returncode == 1
     assert f"Port {port} on 127.0.0.1 is taken by another program: set --port to" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -6,9 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from urllib.parse import quote
 
 import pytest
@@ -17,6 +15,7 @@ from lab.doctor import machine, places
 from tests.live_api import LiveApi
 from tests.redis_server import RedisServer
 from tests.servers import RabbitServer, free_ports
+from tests.stranger import a_stranger
 from tests.world import World
 
 
@@ -119,20 +118,8 @@ def test_a_user_of_redis_without_rights_is_told_which(
 def stranger() -> Iterator[int]:
     """The port of a server that is no market."""
 
-    class Answers(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_error(404)
-
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Answers)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with a_stranger() as port:
+        yield port
 
 
 def test_a_port_in_use_is_wrong_and_says_by_whom(stranger: int) -> None:
