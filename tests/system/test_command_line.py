@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -213,3 +214,34 @@ def test_a_start_that_fails_leaves_no_ledger_and_one_that_is_there_is_kept(tmp_p
     done = energymarket(*start, "--port", "0", "--resume", "--seed", "43")
     assert done.returncode == 2
     assert "choose another ledger with --out." in done.stderr
+
+
+def test_ctrl_c_while_the_command_is_still_being_imported_is_no_traceback() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "lab.entry", "version"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    assert any(line.split()[-1] == "typer" for line in process.stderr)  # much is still to come
+    process.send_signal(signal.SIGINT)
+    said, imported = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == ""
+    assert "Traceback" not in imported
+
+
+@pytest.mark.parametrize("command", ["presets", "run --headless --ticks 3 --pace 0 --port 0"])
+def test_output_that_cannot_be_written_is_a_sentence(command: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lab.entry", *command.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "energymarket cannot go on: [Errno 28] No space left on device.\n"
