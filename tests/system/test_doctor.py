@@ -150,10 +150,28 @@ def test_a_ledger_without_a_folder_is_wrong(tmp_path: Path) -> None:
     assert places.ledger_folder("sqlite://").verdict == "note"
 
 
-def test_a_wrong_setting_is_a_finding_like_any_other() -> None:
-    code, lines = doctor({"ENERGYMARKET_TICK_SECONDS": "fast"})
+def test_a_wrong_setting_is_a_finding_like_any_other_and_hides_none(
+    healthy: dict[str, str],
+) -> None:
+    wrong = {"ENERGYMARKET_TICK_SECONDS": "fast", "ENERGYMARKET_REDIS_URL": "redis"}
+    code, lines = doctor(healthy | wrong)
     assert code == 1
-    assert faults(lines)[0].startswith("wrong settings: ENERGYMARKET_TICK_SECONDS is 'fast'")
+    assert len(faults(lines)) == 2
+    assert all(
+        any(line.startswith(f"wrong settings: {name} is ") for line in lines) for name in wrong
+    )
+    for about in ("port", "broker", "ledger", ".env"):
+        assert any(line.startswith(f"ok    {about}") for line in lines), about
+    assert not any("Redis: " in line for line in lines)
+
+
+def test_a_run_is_not_told_of_settings_that_it_does_not_read(healthy: dict[str, str]) -> None:
+    others = {"ENERGYMARKET_TICK_SECONDS": "fast", "ENERGYMARKET_API_HOST": "203.0.113.7"}
+    code, lines = doctor(healthy | others, "--embedded")
+    assert (code, faults(lines)) == (0, [])
+    code, lines = doctor(healthy | {"ENERGYMARKET_PORT": "high"}, "--embedded")
+    assert code == 1
+    assert "ENERGYMARKET_PORT is 'high'" in faults(lines)[0]
 
 
 def test_packages_are_compared_with_the_lock(tmp_path: Path) -> None:
