@@ -87,7 +87,9 @@ def run(
     homes: Annotated[int, typer.Option(min=1, max=1_000_000, help="homes in the world")] = 20,
     ticks: Annotated[int, typer.Option(min=0, help="ticks to settle; 0 runs until Ctrl-C")] = 0,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="the luck of this world")] = 42,
-    pace: Annotated[float, typer.Option(min=0, help="seconds per tick; 0 is full speed")] = 1.0,
+    pace: Annotated[
+        float, typer.Option(min=0, max=86_400, help="seconds per tick; 0 is full speed")
+    ] = 1.0,
     headless: Annotated[bool, typer.Option("--headless", help="a line per tick, no table")] = False,
     out: Annotated[
         Path | None, typer.Option(help="folder that keeps the ledger, tables and a report")
@@ -120,6 +122,10 @@ def run(
     ] = "standard",
 ) -> None:
     """Runs the whole market in this one process, with its API and page."""
+    if not out and (resume or trades):
+        raise SettingsError(
+            f"{'--resume' if resume else '--trades'} needs --out, the run's folder."
+        )
     check_token(token)
     _one_of("--price-model", price_model, PRICE_MODELS)
     _one_of("--profile", profile, PROFILES)

@@ -146,6 +146,9 @@ def other_database(tmp_path: Path) -> Path:
     [
         ("run --port 70000", 2, "Invalid value for '--port'"),
         ("run --preset peace", 2, "--preset is 'peace'; it must be one of classic, sunny,"),
+        ("run --resume", 2, "--resume needs --out, the run's folder."),
+        ("run --trades", 2, "--trades needs --out, the run's folder."),
+        ("run --pace inf", 2, "Invalid value for '--pace'"),
         ("run --catalogue peace", 2, "--catalogue is 'peace', which cannot be read"),
         ("run --out /dev/null/runs", 2, "--out /dev/null/runs cannot be made: Not a directory"),
         ("run --out /sys/runs", 2, "--out /sys/runs cannot be made: "),
