@@ -11,6 +11,7 @@ from lab.export.columns import HOMES
 from lab.export.story import Story, home_rows
 
 _MOST_POINTS: Final = 800
+_FEWEST_UNMARKED: Final = 3
 _MOST_BANDS: Final = 2_000
 _MOST_LINKS: Final = 80
 _TICKS: Final = svg.Axis("tick")
@@ -75,9 +76,10 @@ def _chart(
     lines: Sequence[tuple[str, str, Callable[[int], float]]],
     bands: Sequence[svg.Band] = (),
 ) -> str:
+    few = len(story.ticks) < _FEWEST_UNMARKED  # a line of one point is not seen
     return svg.line_chart(
         [
-            svg.Line(name, _thinned(story.ticks, story.series[column], shown))
+            svg.Line(name, _thinned(story.ticks, story.series[column], shown), marked=few)
             for name, column, shown in lines
         ],
         _TICKS,
@@ -127,16 +129,21 @@ def _bills(story: Story) -> list[svg.Box]:
     ):
         groups.setdefault(f"{surplus or '-'} + {need or '-'}", []).append(int(bill or 0))
     boxes = [
-        svg.Box(f"{name} ({len(bills)})", _quarters(sorted(bills)))
+        svg.Box(f"{name} ({len(bills)})", quarters(sorted(bills)))
         for name, bills in sorted(groups.items())
     ]
     return sorted(boxes, key=lambda box: box.values[2])
 
 
-def _quarters(ordered: Sequence[int]) -> tuple[float, float, float, float, float]:
+def quarters(ordered: Sequence[int]) -> tuple[float, float, float, float, float]:
+    """Least, quarters and greatest; a quarter between two bills is as far between them."""
     last = len(ordered) - 1
-    least, lower, median, upper, greatest = (eur(ordered[last * n // 4]) for n in range(5))
-    return least, lower, median, upper, greatest
+
+    def quarter(number: int) -> float:
+        at, fourths = divmod(last * number, 4)
+        return eur(ordered[at] * (4 - fourths) + ordered[min(at + 1, last)] * fourths) / 4
+
+    return quarter(0), quarter(1), quarter(2), quarter(3), quarter(4)
 
 
 def _links(story: Story) -> list[str]:

@@ -14,14 +14,19 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
+from energymarket import telemetry
+from lab.embedded import EmbeddedRun, WorldPlan
 from lab.export import folder as run_folder
 from lab.export.columns import HOMES, PRICES, TABLES, TRADES
 from lab.export.folder import EXPORTED, ExportFailed, export
+from lab.export.report import quarters
 from lab.export.writers import NO_PARQUET, ROWS_TOGETHER, ParquetWriter
 from services.market.domain.replay import LedgerFault
 from services.market.errors import LedgerUnreadable
 from services.market.ledger import History, Inspection
+from services.market.tick_cycle import Tempo
 
+ONE_TICK = Tempo(tick_s=0, deadline_s=0, start_homes=3, max_ticks=1)
 ENERGIES = ("given_wh", "sold_wh", "bought_wh", "spilled_wh", "unserved_wh")
 
 
@@ -185,6 +190,23 @@ def test_the_report_loads_nothing_and_shows_all_its_pictures(folder: Path, many:
         assert page.count("<svg") == 5
         assert not any(word in page for word in ("http://", "https://", "<script", "src="))
     assert "2 homes are one dot" in (many / "report.html").read_text()
+
+
+def test_the_report_of_a_single_tick_shows_its_points(tmp_path: Path) -> None:
+    """A line between fewer than two points is none."""
+    world = WorldPlan(homes=3, ledger_url=f"sqlite:///{tmp_path}/ledger.db", tempo=ONE_TICK)
+    EmbeddedRun(world, log=telemetry.configure("test", level="error", form="text")).run_to_end()
+    with Inspection.of_file(tmp_path / "ledger.db") as look:
+        export(look, tmp_path, again="", trades=False)
+    price, temperature, traded, *_ = (tmp_path / "report.html").read_text().split("<svg")[1:]
+    assert [chart.count("<circle") for chart in (price, temperature, traded)] == [1, 1, 4]
+
+
+def test_a_box_has_its_median_in_the_middle_of_an_even_number_of_bills() -> None:
+    euro = 10**9
+    assert quarters([euro, 3 * euro]) == (1.0, 1.5, 2.0, 2.5, 3.0)
+    assert quarters([0, 0, 4 * euro, 8 * euro]) == (0.0, 0.0, 2.0, 5.0, 8.0)
+    assert quarters([7 * euro]) == (7.0,) * 5
 
 
 def test_without_pyarrow_there_is_csv_and_a_sentence(
