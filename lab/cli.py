@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -66,6 +66,15 @@ def _take_preset(context: typer.Context, name: str) -> str:
     return name
 
 
+def _one_that_begins(names: Iterable[str]) -> Callable[[str], list[str]]:
+    """What a shell completes to."""
+
+    def begun(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    return begun
+
+
 RUN_EXAMPLE = (
     "Example: energymarket run --homes 50 --ticks 720 --pace 0 --out runs/april\n\n"
     "Example: energymarket run --preset war --ticks 200"
@@ -78,6 +87,7 @@ def run(
         str,
         typer.Option(
             callback=_take_preset,
+            autocompletion=_one_that_begins(preset_files.names()),
             is_eager=True,
             show_default="none",
             help=f"a world to start with, one of {', '.join(preset_files.names())}; other options "
@@ -109,13 +119,26 @@ def run(
         typer.Option(envvar="ENERGYMARKET_PORT", min=0, max=65_535, help="port of API and page"),
     ] = 8000,
     price_model: Annotated[
-        str, typer.Option(help=f"one of {', '.join(PRICE_MODELS)}")
+        str,
+        typer.Option(
+            autocompletion=_one_that_begins(PRICE_MODELS), help=f"one of {', '.join(PRICE_MODELS)}"
+        ),
     ] = "normalised",
     policy: Annotated[
         str, typer.Option(help="policies of every home, such as sell_only+buy_only")
     ] = "",
-    profile: Annotated[str, typer.Option(help=f"one of {', '.join(PROFILES)}")] = "residential",
-    climate: Annotated[str, typer.Option(help=f"one of {', '.join(CLIMATES)}")] = "temperate",
+    profile: Annotated[
+        str,
+        typer.Option(
+            autocompletion=_one_that_begins(PROFILES), help=f"one of {', '.join(PROFILES)}"
+        ),
+    ] = "residential",
+    climate: Annotated[
+        str,
+        typer.Option(
+            autocompletion=_one_that_begins(CLIMATES), help=f"one of {', '.join(CLIMATES)}"
+        ),
+    ] = "temperate",
     catalogue: Annotated[
         str,
         typer.Option(help=f"external events: {', '.join(shipped_catalogues())}, or a TOML file"),

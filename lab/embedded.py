@@ -74,7 +74,7 @@ class EmbeddedRun:
         )
         self.members.append((self.market, self._market_bus))
         self._add_surroundings(plan, catalogue, log)
-        self.homes = self._add_homes(plan, log)
+        self._add_homes(plan, log)
 
     def _add_surroundings(self, plan: WorldPlan, catalogue: Catalogue, log: Log) -> None:
         weather_bus, external_bus = MemoryBus(self.broker), MemoryBus(self.broker)
@@ -92,8 +92,7 @@ class EmbeddedRun:
         )
         self.members += [(weather, weather_bus), (external, external_bus)]
 
-    def _add_homes(self, plan: WorldPlan, log: Log) -> list[HomeService]:
-        homes = []
+    def _add_homes(self, plan: WorldPlan, log: Log) -> None:
         for index, size in enumerate(_divided(plan.homes, plan.fleets)):
             bus = MemoryBus(self.broker)
             home = HomeService(
@@ -106,9 +105,7 @@ class EmbeddedRun:
                 policy=plan.policy,
                 profile=plan.profile,
             )
-            homes.append(home)
             self.members.append((home, bus))
-        return homes
 
     # ------------------------------------------------------------------------------- running
 

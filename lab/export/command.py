@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from energymarket.errors import SettingsError
+from energymarket.runtime import EXIT_INTERRUPTED, StopRequest
 from lab.export.folder import EXPORTED, check_folder
 from lab.export.folder import export as export_ledger
 from lab.verify import ledger_file
@@ -51,8 +52,18 @@ def export(
                 f"folder {folder} holds {there[0]} of an earlier export: choose another, or write "
                 "over it by --replace."
             )
-        again = f"energymarket export {ledger} {folder}"
-        export_with_progress(Console(), look, folder, again=again, trades=trades)
+        stop = StopRequest()
+        stop.listen_to_signals()
+        written = export_with_progress(
+            Console(),
+            look,
+            folder,
+            again=f"energymarket export {ledger} {folder}",
+            trades=trades,
+            leave_out=lambda: stop.requested,
+        )
+    if not written:
+        raise typer.Exit(EXIT_INTERRUPTED)
 
 
 class _LeftOut(Exception):
@@ -67,12 +78,12 @@ def export_with_progress(
     again: str,
     trades: bool | None,
     settings: Mapping[str, Any] | None = None,
-    leave_out: Callable[[], bool] = lambda: False,
-) -> None:
+    leave_out: Callable[[], bool],
+) -> bool:
     """Exports, tells how far it is where there is a terminal, and says what was written.
 
     ``again`` is the command that exports once more. ``leave_out`` is asked at each tick; then
-    nothing is written. Raises as ``folder.export``.
+    nothing is written, and the answer is False. Raises as ``folder.export``.
     """
     status = console.status("exporting") if console.is_terminal else None
 
@@ -89,7 +100,8 @@ def export_with_progress(
             )
     except _LeftOut:
         console.out(f"tables left out: {again} writes them", highlight=False)
-        return
+        return False
     console.out(f"{folder}: {', '.join(done.files)}", highlight=False)
     for note in done.notes:
         console.out(note, highlight=False)
+    return True

@@ -46,7 +46,6 @@ class Exported:
 
     files: tuple[str, ...]
     notes: tuple[str, ...]
-    story: Story
 
 
 def check_folder(folder: Path, *, option: str) -> None:
@@ -98,7 +97,7 @@ def export(
             writer.write(*home_rows(story))
         parts.text(SETTINGS, json.dumps(_settings(story, settings), indent=1) + "\n")
         parts.text(REPORT, report.html(story))
-    return Exported(parts.names, tuple(notes), story)
+    return Exported(parts.names, tuple(notes))
 
 
 class _Parts:

@@ -56,7 +56,7 @@ def test_the_options_in_each_example_are_options_of_the_command(name: str) -> No
     assert {*given} <= known | {"--help"}
 
 
-def test_completion_for_bash_can_be_shown_and_installed_and_completes_commands(
+def test_completion_for_bash_can_be_shown_and_installed_and_completes_commands_and_values(
     tmp_path: Path,
 ) -> None:
     """With bash itself, which asks the command."""
@@ -77,9 +77,14 @@ def test_completion_for_bash_can_be_shown_and_installed_and_completes_commands(
     assert script.read_text().strip() == shown.stdout.strip()
     asked = f"""
         source {script}
-        COMP_WORDS=(energymarket wat) COMP_CWORD=1
-        $(complete -p energymarket | grep -o '_[a-z]*_completion') energymarket
-        echo "${{COMPREPLY[@]}}"
+        asked() {{
+            COMP_WORDS=(energymarket "$@") COMP_CWORD=$#
+            $(complete -p energymarket | grep -o '_[a-z]*_completion') energymarket
+            echo "${{COMPREPLY[@]}}"
+        }}
+        asked wat
+        asked run --preset w
+        asked run --climate n
     """
     done = subprocess.run(
         ["bash", "--norc", "-c", asked],
@@ -89,7 +94,7 @@ def test_completion_for_bash_can_be_shown_and_installed_and_completes_commands(
         check=False,
         env=os.environ | place,
     )
-    assert done.stdout.split() == ["watch"], done.stderr
+    assert done.stdout.splitlines() == ["watch", "war winter", "nordic"], done.stderr
 
 
 @pytest.mark.parametrize("name", presets.names())

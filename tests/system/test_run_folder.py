@@ -26,6 +26,19 @@ from services.market.errors import LedgerUnreadable
 from services.market.ledger import History, Inspection
 from services.market.tick_cycle import Tempo
 
+ENDED_AT_TICK_30 = """
+import os, signal
+from lab.cli import main
+from services.market.ledger import Inspection
+ticks = Inspection.ticks
+def until_30(look, *, after):
+    for line in ticks(look, after=after):
+        if line.stored.tick == 30:
+            os.kill(os.getpid(), signal.SIGTERM)
+        yield line
+Inspection.ticks = until_30
+main()
+"""
 ONE_TICK = Tempo(tick_s=0, deadline_s=0, start_homes=3, max_ticks=1)
 ENERGIES = ("given_wh", "sold_wh", "bought_wh", "spilled_wh", "unserved_wh")
 
@@ -247,6 +260,22 @@ def test_an_export_that_fails_or_is_broken_off_leaves_what_was_there(
         export(look, tmp_path, again="", progress=full)
     assert [each.name for each in tmp_path.iterdir()] == ["prices.csv"]
     assert (tmp_path / "prices.csv").read_text() == "of before\n"
+
+
+def test_an_export_that_is_ended_by_a_signal_leaves_nothing_behind(
+    folder: Path, tmp_path: Path
+) -> None:
+    words = ["export", str(folder / "ledger.db"), str(tmp_path / "tables")]
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED_AT_TICK_30, *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 130, done.stderr
+    assert done.stdout.replace("\n", " ").startswith("tables left out: energymarket export ")
+    assert list((tmp_path / "tables").iterdir()) == []
 
 
 def test_a_ledger_that_was_changed_is_not_exported(folder: Path, tmp_path: Path) -> None:
