@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 HOMES ?= 20
+# Files of tests that run at the same time, each with servers of its own. More need more processors.
+WORKERS ?= 2
 
 # Kept in step with the lock files: what is newer than its stamp is installed again.
 INSTALLED := $(VENV)/.installed
@@ -23,7 +25,7 @@ run: $(INSTALLED) ## the whole market in one process; ARGS='--homes 50 --pace 0.
 
 test: $(INSTALLED_DEV) ## every test that takes seconds, against real servers; ARGS='-k price'
 	@scripts/test-servers.sh
-	$(BIN)/python -m pytest -m 'not long' $(ARGS)
+	$(BIN)/python -m pytest -m 'not long' --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 test-long: $(INSTALLED_DEV) ## the tests that take minutes
 	@scripts/test-servers.sh
