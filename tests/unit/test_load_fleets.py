@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -22,8 +22,9 @@ SIZES = [3, 4, 5]
 class Load:
     """The fleets of one worker in a world that has one home of its own."""
 
-    def __init__(self, *, homes_per_message: int = 0) -> None:
+    def __init__(self, *, homes_per_message: int = 0, sizes: Sequence[int] = tuple(SIZES)) -> None:
         self.world = World("sqlite://", homes=1)
+        self.sizes = sizes
         self.samples: list[Sample] = []
         keys = iter(f"load-key-{number}" for number in range(1_000))
         self.bus = MemoryBus(self.world.broker)
@@ -33,7 +34,7 @@ class Load:
             log=self.world.log.log,
             new_key=keys.__next__,
             instance="load",
-            sizes=SIZES,
+            sizes=sizes,
             homes_per_message=homes_per_message,
             report=self.samples.append,
         )
@@ -50,7 +51,7 @@ class Load:
 
     def joined(self) -> Load:
         for _ in range(20):
-            if self.samples and self.samples[-1].joined_fleets == len(SIZES):
+            if self.samples and self.samples[-1].joined_fleets == len(self.sizes):
                 return self
             self.turn()
         raise AssertionError("the fleets did not join")
@@ -114,6 +115,18 @@ def test_orders_travel_in_messages_of_at_most_so_many_homes_and_receipts_too() -
         assert 1 <= len(each.home) <= 2
     assert len(receipts) >= 5 * (2 + 2 + 3)
     assert load.total("orders") == 5 * sum(SIZES)
+    load.bus.close()
+
+
+def test_the_homes_of_a_load_make_fewer_gifts_than_two_to_a_home_of_a_message() -> None:
+    """So many fit; each message has the gifts of its own homes alone, to whomever they go."""
+    load = Load(homes_per_message=500, sizes=[6_000]).joined()
+    sent = spy_on(load)
+    load.go(ticks=24)
+    load.run_until_done()
+    gifts = [len(e.gift_wh) for e in sent if isinstance(e, Receipts) and len(e.home) == 500]
+    assert len(gifts) == 24 * 12
+    assert 0 < max(gifts) < 2 * 500
     load.bus.close()
 
 
