@@ -168,6 +168,24 @@ def test_the_account_adds_up_the_workers_from_the_first_order_to_the_last_receip
     assert parts["transport"] == pytest.approx(100), "300 collected, 200 of them computed"
 
 
+def test_a_market_that_hangs_until_a_run_is_cut_off_has_been_that_slow() -> None:
+    """A baseline would let it pass otherwise: 5 s of work, then 25 s of nothing."""
+    account = Account(1)
+    account.begin(1, 2**53)
+    times = {"first_sent_at": 100.0, "last_receipt_at": 105.0}
+    account.take(0, sample(settled_tick=50, orders=5_000, latencies={20_000: 5_000}, **times))
+    assert account.elapsed_s == 5.0
+    account.note_phases(phases(0, 0.0))
+    account.note_phases(phases(50, 1.0))
+    account.cut_off(130.0)
+    found = account.result(PLAN, ended="after 30 s", market={}, began_at="")
+    assert found.elapsed_s == 30.0
+    assert found.orders_per_s == pytest.approx(5_000 / 30)
+    assert sum(part.ms for part in found.parts) == pytest.approx(100), "of what was settled"
+    account.take(0, sample(settled_tick=51, first_sent_at=100.0, last_receipt_at=130.5))
+    assert account.elapsed_s == 30.5, "a receipt that came while it was being cut off"
+
+
 def phases(ticks: int, seconds: float) -> PhaseTotals:
     """Every phase took as long in all."""
     names = ("collect", "settle", "commit", "answer")

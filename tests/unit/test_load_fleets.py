@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import pytest
 
 from energymarket import topology
 from energymarket.bus.memory import MemoryBus
-from energymarket.messages import Offers, Receipts, Requests
+from energymarket.messages import Offers, Receipts, Requests, TickOpened
 from lab.load.fleets import LoadFleets
 from lab.load.latencies import Latencies
 from lab.load.pacing import Schedule
@@ -237,6 +238,40 @@ def test_a_stall_that_outlasts_the_run_is_in_the_figures_too(load: Load) -> None
     assert load.total("unanswered") >= 8 * sum(SIZES)
     (p100,) = load.latencies().percentiles_ms([100])
     assert p100 >= 900
+
+
+def test_a_broker_that_is_gone_until_the_end_of_the_run_is_in_the_figures_too(load: Load) -> None:
+    """Who has lost the connection has not joined anew, and its orders are due all the same."""
+    load.go(pace_s=0.1)
+    load.turn(55)
+    load.world.broker.stop()
+    load.turn(100)
+    assert load.samples[-1].joined_fleets == 0
+    load.fleets.stop()
+    assert load.total("unanswered") >= 8 * sum(SIZES)
+    (p100,) = load.latencies().percentiles_ms([100])
+    assert p100 >= 900
+
+
+def test_the_first_moment_may_be_told_when_the_first_tick_that_counts_is_open(load: Load) -> None:
+    """However slow those before were: a market that needs 0.9 s for a tick keeps a pace of 1 s."""
+    load.world.market.change_clock(paused=None, pace_s=0.9)
+    base = load.samples[-1].first_tick + 3
+    load.fleets.go(Schedule(base, base + 4, math.inf, 1.0))
+    sent = spy_on(load)
+    for _ in range(600):
+        if any(isinstance(each, TickOpened) and each.tick == base for each in sent):
+            break
+        load.turn()
+    load.turn(2)
+    assert load.samples[-1].opened_tick == base, "said at once"
+    load.turn(100)
+    assert load.world.tick == base - 1, "the orders that count wait for a word"
+    load.fleets.go(Schedule(base, base + 4, load.world.clock.time_s, 1.0))
+    load.run_until_done()
+    assert load.total("orders") == 5 * sum(SIZES)
+    (p100,) = load.latencies().percentiles_ms([100])
+    assert p100 < 100
 
 
 def test_a_queue_of_a_fleet_is_that_of_a_home_process(load: Load) -> None:
