@@ -336,6 +336,12 @@ def test_the_image_is_slim_runs_as_a_fixed_user_and_gets_signals_itself() -> Non
     assert "pip " not in final
 
 
+def test_numpy_starts_no_thread_per_processor_in_the_image() -> None:
+    """R1: ``pids_limit`` counts threads, and a machine may have more processors than it allows."""
+    final = _dockerfile().rpartition("\nFROM ")[2]
+    assert re.search(r"^ENV OPENBLAS_NUM_THREADS=1$", final, re.MULTILINE)
+
+
 def test_the_images_context_is_a_list_of_what_is_wanted() -> None:
     """No secret, ledger or test can slip into the image."""
     lines = (ROOT / ".dockerignore").read_text().splitlines()
