@@ -64,7 +64,7 @@ $(INSTALLED): requirements.lock requirements-parquet.lock pyproject.toml scripts
 	  $(PIP) install --no-deps --editable .
 	@touch $@
 
-$(INSTALLED_DEV): $(INSTALLED) requirements-dev.lock
-	@echo "installing requirements-dev.lock"
-	@$(PIP) install --no-deps --requirement requirements-dev.lock
+$(INSTALLED_DEV): $(INSTALLED) requirements-otlp.lock requirements-dev.lock
+	@echo "installing requirements-otlp.lock and requirements-dev.lock"
+	@$(PIP) install --no-deps --requirement requirements-otlp.lock --requirement requirements-dev.lock
 	@touch $@

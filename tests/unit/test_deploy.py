@@ -127,7 +127,7 @@ def test_what_is_mounted_from_the_host_cannot_be_written(name: str) -> None:
 
 
 def test_only_what_people_look_at_is_published_and_only_on_the_loopback() -> None:
-    """R25: the API and the broker's page; on request Prometheus and Grafana."""
+    """R25: the API and the broker's page; on request those of Prometheus, Grafana and Jaeger."""
     published = {
         name: container["ports"]
         for name, container in compose_file()["services"].items()
@@ -138,6 +138,7 @@ def test_only_what_people_look_at_is_published_and_only_on_the_loopback() -> Non
         "rabbitmq": ["127.0.0.1:${ENERGYMARKET_RABBITMQ_PORT:-15672}:15672"],
         "prometheus": ["127.0.0.1:${ENERGYMARKET_PROMETHEUS_PORT:-9090}:9090"],
         "grafana": ["127.0.0.1:${ENERGYMARKET_GRAFANA_PORT:-3000}:3000"],
+        "jaeger": ["127.0.0.1:${ENERGYMARKET_JAEGER_PORT:-16686}:16686"],
     }
 
 
@@ -336,6 +337,12 @@ def test_the_image_is_slim_runs_as_a_fixed_user_and_gets_signals_itself() -> Non
     assert "pip " not in final
 
 
+def test_what_makes_spans_is_in_the_image() -> None:
+    """Nothing of it is loaded where no collector is named."""
+    deps = _dockerfile().partition(" AS project\n")[0]
+    assert "--requirement /build/requirements-otlp.lock" in deps
+
+
 def test_numpy_starts_no_thread_per_processor_in_the_image() -> None:
     """R1: ``pids_limit`` counts threads, and a machine may have more processors than it allows."""
     final = _dockerfile().rpartition("\nFROM ")[2]
@@ -351,6 +358,7 @@ def test_the_images_context_is_a_list_of_what_is_wanted() -> None:
     assert wanted == {
         "pyproject.toml",
         "requirements.lock",
+        "requirements-otlp.lock",
         "requirements-dev.lock",
         "README.md",
         "LICENSE",
