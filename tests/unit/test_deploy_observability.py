@@ -11,6 +11,7 @@ import yaml
 from energymarket.settings import OTLP_ENDPOINT, otlp_endpoint
 from energymarket.tracing import Tracer, exported
 from tests.deployment import DEPLOY, OURS, WATCHING, compose_file, service
+from tests.fakes import RecordedLog
 
 FOLDER = DEPLOY / "observability"
 
@@ -89,7 +90,7 @@ def test_who_makes_spans_can_be_told_where_they_go_and_nobody_is_by_default(
     given = service(name)["environment"].get(OTLP_ENDPOINT)
     assert given == (f"${{{OTLP_ENDPOINT}:-}}" if makes_spans else None)
     monkeypatch.setenv(OTLP_ENDPOINT, "")
-    with exported(otlp_endpoint(), name) as tracer:
+    with exported(otlp_endpoint(), name, RecordedLog().log) as tracer:
         assert type(tracer) is Tracer
 
 
