@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -37,6 +37,14 @@ _COUNTED: Final = {
     "bus_decode_seconds": ("decode_s", "Time spent on making messages of bytes"),
     "broker_reconnections": ("reconnects", "Connections to the broker after the first"),
 }
+
+
+def with_values(counter: Counter, values: Iterable[str]) -> Counter:
+    """A counter of one label, with a series at 0 for each value that it can have: of one that comes
+    with its first event ``rate`` and ``increase`` see no increase."""
+    for value in values:
+        counter.labels(value)
+    return counter
 
 
 class BusCollector(Collector):

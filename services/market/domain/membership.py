@@ -8,6 +8,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from typing import Literal
+
+Departure = Literal["left", "silent beyond their lease"]
+"""How a membership ends."""
 
 
 @dataclass(frozen=True, slots=True)
