@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
+from energymarket.bus.counters import BusCounters
 from energymarket.bus.memory import MemoryBroker, MemoryBus
-from energymarket.exporter import ServiceMetrics
+from energymarket.errors import SettingsError
+from energymarket.exporter import ServiceMetrics, serving
 from energymarket.refusals import DEAD_LETTER_REASONS, REFUSAL_REASONS
+from energymarket.settings import ExporterSettings
 from services.external import service as external_service
 from services.external.catalogue_file import load_catalogue
 from services.external.metrics import ExternalMetrics
@@ -27,6 +30,7 @@ from services.weather.metrics import WeatherMetrics
 from services.weather.service import WeatherService
 from tests.fakes import FakeClock, FakeMarket, RecordedLog
 from tests.metrics import faults, names_of
+from tests.servers import free_ports
 from tests.unit.test_docs import INTERFACES, rows
 from tests.unit.test_external_service import ALWAYS_WAR
 from tests.unit.test_weather_service import UnsteadyStore
@@ -208,6 +212,17 @@ def test_the_series_of_a_label_are_those_that_can_happen() -> None:
     assert shown["degraded"] == {"weather", "external"}
     assert shown["leaves"] == {"left", "silent beyond their lease"}
     assert shown["refusals"] == set(REFUSAL_REASONS)
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70])
+def test_what_can_be_no_name_of_a_host_is_a_sentence(host: str) -> None:
+    """R24."""
+    chosen = ExporterSettings(metrics_host=host, metrics_port=free_ports(1)[0])
+    with (
+        pytest.raises(SettingsError, match=rf"^ENERGYMARKET_METRICS_HOST is '{host}'; it must be"),
+        serving(ServiceMetrics(), BusCounters(), chosen),
+    ):
+        pass
 
 
 def test_a_process_that_serves_no_metrics_does_not_load_what_makes_them() -> None:
