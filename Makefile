@@ -42,8 +42,8 @@ format: $(INSTALLED_DEV) ## puts the source into the format that check wants
 up: ## the containers, HOMES=20 of them homes, in the background
 	docker compose up --build --detach --scale home=$(HOMES)
 
-down: ## stops the containers; the ledger is kept
-	docker compose down
+down: ## stops the containers, those of every profile too; the ledger is kept
+	docker compose --profile '*' down
 
 lock: $(INSTALLED) ## renews the lock files of the dependencies
 	$(BIN)/python scripts/lock.py
