@@ -6,7 +6,6 @@ time is dropped: no service waits for it, nor fails with it.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from types import TracebackType
@@ -23,7 +22,7 @@ from opentelemetry.trace import Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from energymarket.errors import SettingsError
-from energymarket.settings import without_password
+from energymarket.settings import opentelemetry_variables, without_password
 from energymarket.telemetry import Log
 from energymarket.tracing import HEADER, NO_SPAN, Span, Tracer
 
@@ -101,10 +100,9 @@ class OtlpTracer(Tracer):
         try:
             self._provider = _provider(endpoint, service, log, ratio)
         except (ValueError, RuntimeError) as error:
-            given = sorted(name for name in os.environ if name.startswith("OTEL_"))
             raise SettingsError(
-                f"One of {', '.join(given)} is wrong; it must be what OpenTelemetry takes, which "
-                f"says: {error}"
+                f"One of {', '.join(opentelemetry_variables())} is wrong; it must be what "
+                f"OpenTelemetry takes, which says: {error}"
             ) from error
         self._log = log
         self._tracer = self._provider.get_tracer("energymarket")

@@ -29,6 +29,7 @@ from tests.deployment import (
     service,
     variables,
 )
+from tests.unit.test_docs import coded, sections
 
 SETTINGS: dict[str, type[Settings]] = {
     "market": MarketSettings,
@@ -196,6 +197,15 @@ def test_a_container_gets_no_setting_that_its_service_does_not_know(name: str) -
     known = {PREFIX + field.upper() for field in SETTINGS[name].model_fields}
     given = {v for v in service(name)["environment"] if v.startswith(PREFIX)}
     assert given <= known
+
+
+def test_every_variable_of_the_compose_file_stands_in_its_document() -> None:
+    """R24; the passwords have a section of their own."""
+    given = variables((ROOT / "deploy" / "docker-compose.yml").read_text())
+    said = sections(ROOT / "docs" / "deploy.md")["Settings"].tables[0]
+    named = {name for row in said for name in coded(row["variable"])}
+    unset = {f"{PREFIX}{name}" for name in ("CREDIT_LIMIT_EUR", "HOME_POLICY", "API_TOKEN")}
+    assert {each for each in given if not each.endswith("_PASSWORD")} | unset == named
 
 
 def test_homes_keep_their_identity_over_a_restart_of_their_container() -> None:

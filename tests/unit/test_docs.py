@@ -27,7 +27,7 @@ from energymarket.refusals import DEAD_LETTER_REASONS, REFUSAL_REASONS
 from energymarket.settings import PREFIX, Settings, load
 from energymarket.units import MDEG_IN_DEGREE, NEUR_IN_EUR, NEUR_PER_WH_IN_EUR_PER_KWH
 from lab.embedded import EmbeddedRun, WorldPlan
-from services.external.catalogue_file import load_catalogue, shipped_catalogues
+from services.external.catalogue_file import load_catalogue
 from services.external.domain.catalogue import CERTAIN
 from services.external.settings import ExternalSettings
 from services.home.settings import HomeSettings
@@ -40,7 +40,6 @@ from services.market.tick_cycle import Tempo
 from services.weather.domain.climate import CLIMATES, SeasonalClimate
 from services.weather.settings import WeatherSettings
 from tests.contract.golden import golden_file
-from tests.deployment import variables
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE, INTERFACES, REQUIREMENTS = (
@@ -380,27 +379,6 @@ def test_the_events_are_those_of_the_catalogues(table: int, name: str) -> None:
         assert neur_per_wh(low) == kind.lowest_coefficient_neur_per_wh
         assert neur_per_wh(high) == kind.highest_coefficient_neur_per_wh
         assert row["ticks"] == f"{kind.lowest_ttl_ticks} to {kind.highest_ttl_ticks}"
-
-
-def test_every_shipped_catalogue_is_named_where_one_is_chosen() -> None:
-    named = set(shipped_catalogues())
-    cells = (
-        rows(INTERFACES, "Settings", 4)[f"{PREFIX}CATALOGUE"]["meaning"],
-        rows(INTERFACES, "Commands", 1)["--catalogue"]["meaning"],
-    )
-    for cell in cells:
-        assert set(coded(cell)) == named
-    row = rows(ROOT / "docs" / "deploy.md", "Settings")[f"{PREFIX}CATALOGUE"]
-    assert {*coded(row[""]), row["default"]} == named
-
-
-def test_every_variable_of_the_compose_file_stands_in_its_document() -> None:
-    """R24; the passwords have a section of their own."""
-    given = variables((ROOT / "deploy" / "docker-compose.yml").read_text())
-    said = sections(ROOT / "docs" / "deploy.md")["Settings"].tables[0]
-    named = {name for row in said for name in coded(row["variable"])}
-    unset = {f"{PREFIX}{name}" for name in ("CREDIT_LIMIT_EUR", "HOME_POLICY", "API_TOKEN")}
-    assert {each for each in given if not each.endswith("_PASSWORD")} | unset == named
 
 
 def test_every_table_of_the_ledger_stands_with_its_columns() -> None:
