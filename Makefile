@@ -44,8 +44,8 @@ format: $(INSTALLED_DEV) ## puts the source into the format that check wants
 up: ## the containers, HOMES=20 of them homes, in the background
 	docker compose up --build --detach --scale home=$(HOMES)
 
-down: ## stops the containers; the ledger is kept
-	docker compose down
+down: ## stops the containers, those of every profile too; the ledger is kept
+	docker compose --profile '*' down
 
 lock: $(INSTALLED) ## renews the lock files of the dependencies
 	$(BIN)/python scripts/lock.py
@@ -66,7 +66,7 @@ $(INSTALLED): requirements.lock requirements-parquet.lock pyproject.toml scripts
 	  $(PIP) install --no-deps --editable .
 	@touch $@
 
-$(INSTALLED_DEV): $(INSTALLED) requirements-dev.lock
-	@echo "installing requirements-dev.lock"
-	@$(PIP) install --no-deps --requirement requirements-dev.lock
+$(INSTALLED_DEV): $(INSTALLED) requirements-otlp.lock requirements-dev.lock
+	@echo "installing requirements-otlp.lock and requirements-dev.lock"
+	@$(PIP) install --no-deps --requirement requirements-otlp.lock --requirement requirements-dev.lock
 	@touch $@

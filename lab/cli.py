@@ -27,6 +27,7 @@ from lab.run import run as run_world
 from lab.verify import verify as verify_ledger
 from lab.watch.command import EXAMPLE as WATCH_EXAMPLE
 from lab.watch.command import watch
+from services.external.catalogue_file import shipped_catalogues
 from services.home.domain.profile import PROFILES, PolicyChoice
 from services.market.domain.pricing import PRICE_MODELS
 from services.market.domain.rules import Rules
@@ -109,7 +110,8 @@ def run(
     profile: Annotated[str, typer.Option(help=f"one of {', '.join(PROFILES)}")] = "residential",
     climate: Annotated[str, typer.Option(help=f"one of {', '.join(CLIMATES)}")] = "temperate",
     catalogue: Annotated[
-        str, typer.Option(help="external events: standard, classic or a TOML file")
+        str,
+        typer.Option(help=f"external events: {', '.join(shipped_catalogues())}, or a TOML file"),
     ] = "standard",
 ) -> None:
     """Runs the whole market in this one process, with its API and page."""

@@ -26,7 +26,7 @@ from services.market.checkpoints import (
 )
 from services.market.domain.home_ids import to_ranges
 from services.market.domain.order_book import OrderBook
-from services.market.domain.record import DEGRADED_EXTERNAL, DEGRADED_WEATHER, Opening
+from services.market.domain.record import DEGRADED, Opening
 from services.market.errors import LedgerUnavailable
 from services.market.floor import Floor, OpenTick
 from services.market.front_desk import FrontDesk
@@ -202,9 +202,7 @@ class TickCycle:
         """How the tick opens. Where a clock may decide it, it is stored before anyone hears of it
         and stands after a restart, for homes may have acted on it: a market that takes over could
         miss its own deadline for an input that this one had, as well as the other way round."""
-        bits = DEGRADED_WEATHER * ("weather" in missing) | (
-            DEGRADED_EXTERNAL * ("external" in missing)
-        )
+        bits = sum(DEGRADED[name] for name in missing)
         opening = self._books.opening(temperature_mdeg, starts, bits)
         if self._tempo.deadline_s:
             self._books.ledger.save_opening(opening)
