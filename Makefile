@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 HOMES ?= 20
+# Files of tests that run at the same time, each with servers of its own. More need more processors.
+WORKERS ?= 2
 
 # Kept in step with the lock files: what is newer than its stamp is installed again.
 INSTALLED := $(VENV)/.installed
@@ -23,7 +25,7 @@ run: $(INSTALLED) ## the whole market in one process; ARGS='--homes 50 --pace 0.
 
 test: $(INSTALLED_DEV) ## every test that takes seconds, against real servers; ARGS='-k price'
 	@scripts/test-servers.sh
-	$(BIN)/python -m pytest -m 'not long' $(ARGS)
+	$(BIN)/python -m pytest -m 'not long' --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 test-long: $(INSTALLED_DEV) ## the tests that take minutes
 	@scripts/test-servers.sh
@@ -42,8 +44,8 @@ format: $(INSTALLED_DEV) ## puts the source into the format that check wants
 up: ## the containers, HOMES=20 of them homes, in the background
 	docker compose up --build --detach --scale home=$(HOMES)
 
-down: ## stops the containers; the ledger is kept
-	docker compose down
+down: ## stops the containers, those of every profile too; the ledger is kept
+	docker compose --profile '*' down
 
 lock: $(INSTALLED) ## renews the lock files of the dependencies
 	$(BIN)/python scripts/lock.py
@@ -64,7 +66,7 @@ $(INSTALLED): requirements.lock requirements-parquet.lock pyproject.toml scripts
 	  $(PIP) install --no-deps --editable .
 	@touch $@
 
-$(INSTALLED_DEV): $(INSTALLED) requirements-dev.lock
-	@echo "installing requirements-dev.lock"
-	@$(PIP) install --no-deps --requirement requirements-dev.lock
+$(INSTALLED_DEV): $(INSTALLED) requirements-otlp.lock requirements-dev.lock
+	@echo "installing requirements-otlp.lock and requirements-dev.lock"
+	@$(PIP) install --no-deps --requirement requirements-otlp.lock --requirement requirements-dev.lock
 	@touch $@

@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+from energymarket.refusals import DeadLetterReason
+
 
 class EnergyMarketError(Exception):
     """Root of every error this project raises on purpose."""
@@ -29,7 +31,7 @@ class MessageRefused(EnergyMarketError):
     ``reason`` is a short stable word for counters and headers, ``str(error)`` a sentence.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: DeadLetterReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -25,9 +25,15 @@ BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5
 
 _COUNTED: Final = {
     "bus_published_messages": ("published", "Messages handed to the broker"),
-    "bus_confirmed_messages": ("confirmed", "Messages that the broker has taken"),
-    "bus_rejected_messages": ("rejected", "Messages that the broker refused, a queue being full"),
-    "bus_lost_messages": ("lost", "Messages unconfirmed when the connection broke"),
+    "bus_confirmed_messages": (
+        "confirmed",
+        "Messages that the broker has taken; sent, in homes",
+    ),
+    "bus_rejected_messages": (
+        "rejected",
+        "Messages that the broker refused, a queue being full; 0 in homes",
+    ),
+    "bus_lost_messages": ("lost", "Messages unconfirmed when the connection broke; 0 in homes"),
     "bus_dropped_messages": ("dropped", "Messages not sent, for there was no connection"),
     "bus_returned_messages": ("returned", "Messages that no queue took"),
     "bus_delivered_messages": ("delivered", "Messages that came in"),
@@ -37,6 +43,14 @@ _COUNTED: Final = {
     "bus_decode_seconds": ("decode_s", "Time spent on making messages of bytes"),
     "broker_reconnections": ("reconnects", "Connections to the broker after the first"),
 }
+
+
+def with_values(counter: Counter, values: Iterable[str]) -> Counter:
+    """A counter of one label, with a series at 0 for each value that it can have: of one that comes
+    with its first event ``rate`` and ``increase`` see no increase."""
+    for value in values:
+        counter.labels(value)
+    return counter
 
 
 class BusCollector(Collector):
@@ -80,7 +94,7 @@ def serving(
     host, port = chosen.metrics_host, chosen.metrics_port
     try:
         server, thread = start_http_server(port, host, metrics.registry)
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:  # the second: no name of a host at all
         raise _wrong_host(host) from error
     except OSError as error:
         if error.errno == errno.EADDRINUSE:

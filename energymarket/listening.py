@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from energymarket.bus.port import Bus, BusEvent, Connected, Delivery
 from energymarket.messages import TickAwaited, TickOpened, TickSettled
+from energymarket.refusals import DeadLetterReason
 from energymarket.telemetry import Log
 
 
@@ -55,6 +56,7 @@ def listen(bus: Bus, events: Sequence[BusEvent], log: Log) -> Heard:
 
 def _put_away(bus: Bus, delivery: Delivery, log: Log) -> None:
     """To the dead letters with it: no message at all, or one that has no business here."""
+    reason: DeadLetterReason
     reason, detail = delivery.refusal or (
         "unexpected",
         f"{type(delivery.message).__name__} is not a tick message",

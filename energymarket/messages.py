@@ -141,7 +141,7 @@ class Join(Message, frozen=True, kw_only=True):
 
     ``fleet`` is unguessable and new for each connection; ``instance`` is stable over restarts and
     brings the same homes back. With ``homes_per_message`` the receipts of a tick come in messages
-    of at most so many homes; 0, as when it is left out: all homes in one.
+    of at most so many homes; 0, as when it is left out: as many as fit.
     """
 
     fleet: Key

@@ -7,22 +7,27 @@ time is dropped: no service waits for it, nor fails with it.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace import Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from energymarket.errors import SettingsError
+from energymarket.settings import opentelemetry_variables, without_password
+from energymarket.telemetry import Log
 from energymarket.tracing import HEADER, NO_SPAN, Span, Tracer
 
 _FLUSH_S: Final = 1.0
+_PATH: Final = "/v1/traces"
 
 
 class OtlpSpan(Span):
@@ -47,18 +52,59 @@ class OtlpSpan(Span):
         self.end()
 
 
+class LoggedExporter(SpanExporter):
+    """Says once that the collector takes no spans, and once that it takes them again.
+
+    OpenTelemetry says so for every batch, to a log that is switched off here.
+    """
+
+    def __init__(self, exporter: SpanExporter, collector: str, log: Log) -> None:
+        """``collector`` is its address, without a password."""
+        self._exporter, self._collector, self._log = exporter, collector, log
+        self._failing = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        try:
+            result = self._exporter.export(spans)
+        except Exception as error:  # noqa: BLE001 - such as a certificate's file that is not there
+            self._failed(why=str(error))
+            return SpanExportResult.FAILURE
+        if result is not SpanExportResult.SUCCESS:
+            self._failed()
+        elif self._failing:
+            self._failing = False
+            self._log.info("the collector takes spans again", collector=self._collector)
+        return result
+
+    def _failed(self, **facts: str) -> None:
+        if not self._failing:
+            self._failing = True
+            self._log.warning(
+                "the collector does not take spans; they are lost until it does",
+                collector=self._collector,
+                **facts,
+            )
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
+
 class OtlpTracer(Tracer):
     """Makes spans of ``ratio`` of all ticks; sends them in the background."""
 
-    def __init__(self, service: str, ratio: float = 1.0) -> None:
-        """The collector's address comes from ``OTEL_EXPORTER_OTLP_ENDPOINT``, as do the other
-        settings of OpenTelemetry's own."""
-        self._provider = TracerProvider(
-            sampler=ParentBased(TraceIdRatioBased(ratio)),
-            resource=Resource.create({"service.name": f"energymarket-{service}"}),
-            shutdown_on_exit=False,
-        )
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    def __init__(self, endpoint: str, service: str, log: Log, ratio: float = 1.0) -> None:
+        """Raises ``SettingsError`` where OpenTelemetry does not take one of its own variables."""
+        try:
+            self._provider = _provider(endpoint, service, log, ratio)
+        except (ValueError, RuntimeError) as error:
+            raise SettingsError(
+                f"One of {', '.join(opentelemetry_variables())} is wrong; it must be what "
+                f"OpenTelemetry takes, which says: {error}"
+            ) from error
+        self._log = log
         self._tracer = self._provider.get_tracer("energymarket")
         self._propagator = TraceContextTextMapPropagator()
 
@@ -80,3 +126,18 @@ class OtlpTracer(Tracer):
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(_FLUSH_S)
+        if closing.is_alive():
+            self._log.warning("the last spans are lost: the collector did not take them in time")
+
+
+def _provider(endpoint: str, service: str, log: Log, ratio: float) -> TracerProvider:
+    """It reads more settings from the environment, under OpenTelemetry's own names."""
+    provider = TracerProvider(
+        sampler=ParentBased(TraceIdRatioBased(ratio)),
+        resource=Resource.create({"service.name": f"energymarket-{service}"}),
+        shutdown_on_exit=False,
+    )
+    exporter = OTLPSpanExporter(endpoint.removesuffix("/") + _PATH)
+    logged = LoggedExporter(exporter, without_password(endpoint), log)
+    provider.add_span_processor(BatchSpanProcessor(logged))
+    return provider

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
+import select
 import signal
 import sys
 import time
 from collections.abc import Callable
+from typing import TextIO
 
 from energymarket.bus.port import Bus
 from energymarket.clock import Clock
@@ -77,7 +80,10 @@ def run_service(service: Service, bus: Bus, clock: Clock, stop: StopRequest) -> 
 
 
 def main(run: Callable[[], None]) -> None:
-    """Entry of a process: an error of ours becomes one sentence on stderr and an exit code."""
+    """Entry of a process: an error of ours becomes one sentence on stderr and an exit code.
+
+    A log that nobody reads any more ends it without a word.
+    """
     _collect_garbage_seldom()
     try:
         run()
@@ -89,6 +95,20 @@ def main(run: Callable[[], None]) -> None:
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:  # before the signals were listened to
         sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        if not _nobody_reads(sys.stdout):
+            raise
+        # Whoever read the log has read enough, as `| head` does. What is still in the buffer goes
+        # nowhere, or the interpreter would fail at it once more while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
+
+
+def _nobody_reads(stream: TextIO) -> bool:
+    """Whether the other end of a pipe is closed."""
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)  # errors are reported unasked
+    return bool(poll.poll(0))
 
 
 def _collect_garbage_seldom() -> None:

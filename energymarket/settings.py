@@ -115,6 +115,11 @@ def otlp_endpoint() -> str:
     return url
 
 
+def opentelemetry_variables() -> list[str]:
+    """The names of those that are set and are OpenTelemetry's own, which checks their values."""
+    return sorted(name for name in os.environ if name.startswith("OTEL_"))
+
+
 def explain(error: ValidationError, settings_type: type[Settings]) -> str:
     """One sentence for the first wrong setting: variable, value, what is allowed."""
     first = error.errors(include_url=False)[0]

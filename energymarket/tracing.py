@@ -14,6 +14,7 @@ from typing import Final
 
 from energymarket.errors import SettingsError
 from energymarket.settings import OTLP_ENDPOINT
+from energymarket.telemetry import Log
 
 HEADER: Final = "traceparent"
 
@@ -57,11 +58,12 @@ class Tracer:
 
 
 @contextmanager
-def exported(endpoint: str, service: str, ratio: float = 1.0) -> Iterator[Tracer]:
+def exported(endpoint: str, service: str, log: Log, ratio: float = 1.0) -> Iterator[Tracer]:
     """A tracer whose spans go to a collector during the block; without an ``endpoint`` none go
-    anywhere. ``ratio`` is the share of ticks to trace, for who begins traces.
+    anywhere. ``ratio`` is the share of ticks to trace, for who begins traces; ``log`` is told when
+    the collector takes no spans, from another thread.
 
-    Raises ``SettingsError`` where what makes spans is not installed.
+    Raises ``SettingsError`` where what makes spans is not installed, or wrongly set.
     """
     if not endpoint:
         yield Tracer()
@@ -71,9 +73,9 @@ def exported(endpoint: str, service: str, ratio: float = 1.0) -> Iterator[Tracer
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"{OTLP_ENDPOINT} is set, and {error.name} is not installed; it must be unset, or "
-            "installed: pip install 'energymarket[otlp]'."
+            "installed: pip install '.[otlp]' in a checkout of energymarket."
         ) from error
-    tracer = OtlpTracer(service, ratio)
+    tracer = OtlpTracer(endpoint, service, log, ratio)
     try:
         yield tracer
     finally:

@@ -33,7 +33,7 @@ _PARAMETERS: Final = {
     "fleet": "Key of a fleet, one home process; new for each connection, and unguessable.",
     "key": "New for each connection.",
 }
-_PROPERTIES: Final = {
+_PROPERTIES: Final[dict[str, Any]] = {
     "type": "object",
     "description": "Properties of AMQP (basic.properties), which are no application headers.",
     "required": ["content_type", "delivery_mode", "type", "app_id", "message_id", "timestamp"],
@@ -45,7 +45,10 @@ _PROPERTIES: Final = {
             "description": "2 outlives a restart of the broker.",
         },
         "type": {**_TEXT, "description": "Name of the message, as in the body."},
-        "app_id": {**_TEXT, "description": "Who sent it: market, home, external, or load."},
+        "app_id": {
+            **_TEXT,
+            "description": "Who sent it: market, home, weather, external, or load.",
+        },
         "message_id": {**_TEXT, "description": "Unique; a message sent again has another one."},
         "timestamp": {
             "type": "integer",
@@ -54,6 +57,17 @@ _PROPERTIES: Final = {
         },
     },
 }
+_PROPERTIES_OF_THE_DEAD: Final = {
+    **_PROPERTIES,
+    "required": [name for name in _PROPERTIES["required"] if name != "type"],
+    "properties": {
+        **_PROPERTIES["properties"],
+        "type": {**_TEXT, "description": "Name of the message; empty for a body that is none."},
+        "app_id": {**_TEXT, "description": "Who could not take it."},
+    },
+}
+"""As a service puts it aside. One that the broker puts aside keeps what it came with."""
+
 _HEADERS: Final = {
     "type": "object",
     "properties": {
@@ -108,7 +122,10 @@ def document() -> dict[str, Any]:
                 DEAD_LETTER: _dead_letter(),
             },
             "parameters": {name: {"description": text} for name, text in _PARAMETERS.items()},
-            "messageTraits": {"sent": {"x-amqp-properties": _PROPERTIES}},
+            "messageTraits": {
+                "sent": {"x-amqp-properties": _PROPERTIES},
+                "putAside": {"x-amqp-properties": _PROPERTIES_OF_THE_DEAD},
+            },
             "securitySchemes": {"user": {"type": "userPassword"}},
         },
     }
@@ -289,7 +306,7 @@ def _dead_letter() -> dict[str, Any]:
         "summary": "The body of a message that could not be taken, as it came: any bytes.",
         "headers": _HEADERS_OF_THE_DEAD,
         "payload": {"description": "Any bytes, as they came."},
-        "traits": [_ref("messageTraits", "sent")],
+        "traits": [_ref("messageTraits", "putAside")],
     }
 
 

@@ -104,7 +104,8 @@ def _properties(components: dict[str, Any]) -> str:
         + _table(("property", "type", "is", "unit"), rows)
         + "\nA message may carry this header:\n\n"
         + _headers(components["messages"]["TickOpened"])
-        + "\nA dead letter carries these:\n\n"
+        + "\nA dead letter that a service made has the service as `app_id`, and an empty `type`\n"
+        "where its body is no message. It carries these headers:\n\n"
         + _headers(components["messages"]["DeadLetter"])
     )
 

@@ -16,22 +16,26 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RUN, PARQUET, DEV = (ROOT / f"requirements{ending}.lock" for ending in ("", "-parquet", "-dev"))
+ENDINGS = ("", "-parquet", "-otlp", "-dev")
+RUN, PARQUET, OTLP, DEV = (ROOT / f"requirements{ending}.lock" for ending in ENDINGS)
 
 
 def main() -> None:
-    """Writes all three files."""
+    """Writes all four files."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = project["project"]["dependencies"]
+    extras = project["project"]["optional-dependencies"]
     tools = project["dependency-groups"]["dev"] + project["build-system"]["requires"]
     with tempfile.TemporaryDirectory() as folder:
         python = _new_environment(Path(folder))
         run = _installed(python, wanted)
-        parquet = _installed(python, project["project"]["optional-dependencies"]["parquet"])
+        parquet = _installed(python, extras["parquet"])
+        otlp = _installed(python, extras["otlp"])
         everything = _installed(python, tools)
     _write(RUN, run)
     _write(PARQUET, {name: pin for name, pin in parquet.items() if name not in run})
-    _write(DEV, {name: pin for name, pin in everything.items() if name not in parquet})
+    _write(OTLP, {name: pin for name, pin in otlp.items() if name not in parquet})
+    _write(DEV, {name: pin for name, pin in everything.items() if name not in otlp})
 
 
 def _new_environment(folder: Path) -> str:

@@ -13,7 +13,7 @@ DEPLOY = ROOT / "deploy"
 
 OURS = ("market", "home", "weather", "external")
 THEIRS = ("rabbitmq", "redis")
-WATCHING = ("prometheus", "grafana")  # on request
+WATCHING = ("prometheus", "grafana", "jaeger")  # on request
 
 
 def compose_file() -> dict[str, Any]:

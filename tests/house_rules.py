@@ -47,7 +47,10 @@ CONFINED: Final = {
 DOMAIN_MAY_IMPORT: Final = {
     *("__future__", "array", "bisect", "collections", "dataclasses", "enum", "functools"),
     *("hashlib", "heapq", "itertools", "operator", "sys", "typing", "msgspec", "numpy"),
-    *(f"{KERNEL}.{name}" for name in ("errors", "messages", "policies", "randomness", "units")),
+    *(
+        f"{KERNEL}.{name}"
+        for name in ("errors", "messages", "policies", "randomness", "refusals", "units")
+    ),
     *(f"{KERNEL}.{name}" for name in ("columns", "column_arrays", "randomness_arrays")),
 }
 """All else is I/O, a clock, luck with a state, a log, or a function of the maths library, whose

@@ -68,6 +68,9 @@ class TcpProxy:
         """
         self._dead_up_to = self._newest
 
+    def heard(self, number: int, data: bytes) -> None:
+        """Connection ``number`` says this to the server; for who wants to listen."""
+
     def close(self) -> None:
         """Ends it."""
         self.release()
@@ -111,6 +114,8 @@ class TcpProxy:
             sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while data := source.recv(_CHUNK_BYTES):
                 flowing.wait()
+                if flowing is self._upward:
+                    self.heard(number, data)
                 if number > self._dead_up_to:
                     sink.sendall(data)
         _end(source)

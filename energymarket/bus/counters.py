@@ -10,11 +10,12 @@ class BusCounters:
     """Totals since the bus was made. Written by the bus alone; any thread may read.
 
     ``published`` went out; each of them becomes ``confirmed``, ``rejected`` (the broker refused it,
-    a queue being full) or ``lost`` (the connection broke first; it may have arrived). ``dropped``
-    never went out: the broker was away, or too much was unconfirmed. ``returned`` are confirmed
-    too: mandatory, and no queue wanted them. ``connects`` and ``disconnects`` differ by one while
-    there is a connection. ``encode_s`` and ``decode_s`` are the owner's time between messages and
-    bytes, in seconds, taken once per batch.
+    a queue being full) or ``lost`` (the connection broke first; it may have arrived). A bus that
+    asks for no confirms, as homes have, counts as ``confirmed`` what it has sent. ``dropped`` never
+    went out: the broker was away, or too much was unconfirmed. ``returned`` are confirmed too:
+    mandatory, and no queue wanted them. ``connects`` and ``disconnects`` differ by one while there
+    is a connection. ``encode_s`` and ``decode_s`` are the owner's time between messages and bytes,
+    in seconds, taken once per batch.
     """
 
     published: int = 0

@@ -14,6 +14,7 @@ from energymarket.bus.port import BusEvent
 from energymarket.codec import decode
 from energymarket.errors import BusError, MessageRefused
 from energymarket.messages import AnyMessage
+from energymarket.refusals import DeadLetterReason
 from energymarket.topology import Queue
 
 
@@ -25,7 +26,7 @@ class Content:
     def __init__(self, body: bytes) -> None:
         self.body = body
         self.message: AnyMessage | None = None
-        self.refusal: tuple[str, str] | None = None
+        self.refusal: tuple[DeadLetterReason, str] | None = None
         self._decoded = False
 
     def decode(self) -> None:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from energymarket.bus.counters import BusCounters
 from energymarket.messages import AnyMessage, Message
+from energymarket.refusals import DeadLetterReason
 from energymarket.topology import Topology
 
 
@@ -48,7 +49,7 @@ class Delivery(Struct, frozen=True, gc=False):
     routing_key: str
     body: bytes
     message: AnyMessage | None
-    refusal: tuple[str, str] | None
+    refusal: tuple[DeadLetterReason, str] | None
     redelivered: bool
     generation: int
     tag: int

@@ -16,6 +16,7 @@ from energymarket.bus.port import BusEvent, Delivery, Publication, TopologyMaker
 from energymarket.codec import decode, encode
 from energymarket.errors import BusClosed, BusError, MessageRefused
 from energymarket.messages import AnyMessage
+from energymarket.refusals import DeadLetterReason
 from energymarket.topology import DEAD
 from energymarket.tracing import headers_of
 
@@ -151,7 +152,7 @@ class ThreadedBus:
     def _delivery(self, raw: RawDelivery) -> Delivery:
         generation, queue, exchange, routing_key, redelivered, tag, body, trace = raw
         message: AnyMessage | None = None
-        refusal: tuple[str, str] | None = None
+        refusal: tuple[DeadLetterReason, str] | None = None
         self.counters.delivered += 1
         try:
             message = decode(body)

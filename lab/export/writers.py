@@ -17,8 +17,8 @@ ROWS_TOGETHER: Final = 100_000
 """Rows of a group in a Parquet file; as many are in the memory at a time."""
 
 NO_PARQUET: Final = (
-    "No Parquet files: they need pyarrow, which pip install 'energymarket[parquet]' (or make run) "
-    "brings."
+    "No Parquet files: they need pyarrow, which make run brings, or in a checkout of energymarket "
+    "pip install '.[parquet]'."
 )
 
 

@@ -35,6 +35,7 @@ class Account:
         self._second = Latencies()
         self._second_orders = 0
         self._second_at = self._second_tick = 0.0
+        self._cut_off_at = 0.0
         self._watched: PhaseTotals | None = None
         self._phases: list[PhaseTotals] = []
 
@@ -43,6 +44,10 @@ class Account:
     @property
     def joined_fleets(self) -> int:
         return sum(sample.joined_fleets for sample in self.newest if sample)
+
+    @property
+    def opened_tick(self) -> int:
+        return max((sample.opened_tick for sample in self.newest if sample), default=0)
 
     @property
     def settled_tick(self) -> int:
@@ -73,16 +78,28 @@ class Account:
         return min((s.first_sent_at for s in self.newest if s and s.first_sent_at), default=0.0)
 
     @property
-    def elapsed_s(self) -> float:
+    def settling_s(self) -> float:
         """From the first order that counts to the last receipt."""
-        ended = max((s.last_receipt_at for s in self.newest if s), default=0.0)
-        return max(ended - self.began, 0.0) if self.began else 0.0
+        return self._since_began(max((s.last_receipt_at for s in self.newest if s), default=0.0))
+
+    @property
+    def elapsed_s(self) -> float:
+        """As ``settling_s``, and on to the end of a run that was cut off: a market that stood
+        still until then has been that slow."""
+        return max(self.settling_s, self._since_began(self._cut_off_at))
+
+    def _since_began(self, moment: float) -> float:
+        return max(moment - self.began, 0.0) if self.began else 0.0
 
     # --------------------------------------------------------------------------------- changes
 
     def begin(self, base_tick: int, last_tick: int) -> None:
         """The ticks that count are known."""
         self.base_tick, self.last_tick = base_tick, last_tick
+
+    def cut_off(self, now: float) -> None:
+        """The run ends here, whatever is still unsettled."""
+        self._cut_off_at = now
 
     def take(self, number: int, sample: Sample) -> None:
         """Adds a worker's sample."""
@@ -149,7 +166,7 @@ class Account:
             ticks=self.ticks,
             latencies=self.latencies,
             seconds=self.seconds,
-            parts=self._parts(elapsed_s),
+            parts=self._parts(),
             tool_cores=self._cpu_s / elapsed_s if elapsed_s else 0.0,
             reconnects=sum(sample.reconnects for sample in self.newest if sample),
             market=market,
@@ -158,11 +175,12 @@ class Account:
             **self._totals,
         )
 
-    def _parts(self, elapsed_s: float) -> list[Part]:
-        """The mean tick, divided; the worker that worked most is the one that was waited for."""
+    def _parts(self) -> list[Part]:
+        """The mean settled tick, divided; the worker that worked most is the one that was waited
+        for."""
         if len(self._phases) < 2 or not self.ticks:
             return []
         busiest = max(self._work_s, key=lambda work: sum(work.values()) - work["held"])
         fleets_ms = {name: 1_000 * seconds / self.ticks for name, seconds in busiest.items()}
         phases_ms = self._phases[-1].per_tick_ms(self._phases[0])
-        return parts_of_a_tick(1_000 * elapsed_s / self.ticks, phases_ms, fleets_ms)
+        return parts_of_a_tick(1_000 * self.settling_s / self.ticks, phases_ms, fleets_ms)

@@ -6,10 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from energymarket.errors import SettingsError
 from lab.load.result import FORMAT
+
+_P99: Final = "p99, ms"
+"""The one figure of which less is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +49,48 @@ def read(file: Path) -> Mapping[str, Any]:
     return found
 
 
-def check_comparable(baseline: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
-    """Raises ``SettingsError`` unless both are of the same plan; a knee sets its own homes."""
+def check_comparable(
+    baseline: Mapping[str, Any], plan: Mapping[str, Any], *, find_knee: bool = False
+) -> None:
+    """Raises ``SettingsError`` unless both are of the same plan, and the baseline has a figure to
+    compare with; two searches for the knee may begin with other homes."""
+    if ("knee" in baseline) != find_knee:
+        one, other = ("this run", "the baseline") if find_knee else ("the baseline", "this run")
+        raise SettingsError(
+            f"{one} looks for the knee, and {other} does not: only equal plans can be compared."
+        )
     for name, value in plan.items():
         then = baseline["plan"].get(name)
-        if then != value and not ("knee" in baseline and name == "homes"):
+        if then != value and not (find_knee and name == "homes"):
             raise SettingsError(
                 f"the baseline has {name} {then}, and this run {value}: only equal plans can be "
                 "compared."
             )
+    try:
+        figure, then = _figure(baseline)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SettingsError("the baseline is not whole: make it anew.") from error
+    _ratio(1.0, then, figure)
 
 
 def compare(baseline: Mapping[str, Any], result: Mapping[str, Any], least: float) -> Verdict:
-    """Knees by their homes; open mode, whose pace is given, by p99; closed mode by orders/s."""
-    if "knee" in result:
-        then = float(baseline.get("knee", {}).get("homes", 0))
-        now = float(result["knee"]["homes"])
-        return Verdict("homes at the knee", then, now, _ratio(now, then), least)
-    if result["plan"]["mode"] == "open":
-        then, now = (float(each["latency_ms"]["p99"]) for each in (baseline, result))
-        return Verdict("p99, ms", then, now, _ratio(then, now), least)
-    then, now = (float(each["orders_per_s"]) for each in (baseline, result))
-    return Verdict("orders/s", then, now, _ratio(now, then), least)
+    """Of two that ``check_comparable`` lets pass."""
+    (figure, then), (_, now) = _figure(baseline), _figure(result)
+    ratio = _ratio(then, now, figure) if figure == _P99 else _ratio(now, then, figure)
+    return Verdict(figure, then, now, ratio, least)
 
 
-def _ratio(better: float, worse: float) -> float:
-    return better / worse if worse else 1.0
+def _figure(data: Mapping[str, Any]) -> tuple[str, float]:
+    """A knee's homes; in open mode, whose pace is given, the p99; in closed mode the orders/s."""
+    if "knee" in data:
+        return "homes at the knee", float(data["knee"]["homes"])
+    if data["plan"]["mode"] == "open":
+        return _P99, float(data["latency_ms"]["p99"])
+    return "orders/s", float(data["orders_per_s"])
+
+
+def _ratio(better: float, worse: float, figure: str) -> float:
+    """Raises ``SettingsError`` for what nothing can be a share of."""
+    if worse <= 0:
+        raise SettingsError(f"{figure}: 0 compares with nothing: make the baseline anew.")
+    return better / worse

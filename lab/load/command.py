@@ -144,7 +144,7 @@ def load(
     plan.check()
     earlier = baselines.read(baseline) if baseline else None
     if earlier:
-        baselines.check_comparable(earlier, plan.facts())
+        baselines.check_comparable(earlier, plan.facts(), find_knee=find_knee)
     folder = report.folder_for(out)
     stop = StopRequest()
     stop.listen_to_signals()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -42,6 +44,20 @@ class Watcher(Protocol):
     def second(self, second: Second, account: Account) -> None: ...
 
 
+class Workers(Protocol):
+    """Who carries a plan out, as ``crew.Crew`` does; a test hires others."""
+
+    def __len__(self) -> int: ...
+
+    def go(self, go: wire.Go) -> None: ...
+
+    def news(self, timeout_s: float) -> Iterable[tuple[int, wire.Sample]]: ...
+
+    def last_words(self) -> str: ...
+
+    def dismiss(self) -> list[tuple[int, wire.Sample]]: ...
+
+
 class Interrupted(Exception):
     """Told to stop before anything was measured."""
 
@@ -59,11 +75,11 @@ def check_system(plan: LoadPlan, api: MarketApi) -> RunFacts:
         )
     if facts.standing_by:
         raise LoadFailed("this market stands by for another: name the one that settles by --api.")
-    tick_s = facts.number("tick_seconds") or 0.0
-    if plan.pace_s and tick_s > plan.pace_s:
+    # The clock's and not the setting: somebody may have changed it since the start.
+    if plan.pace_s and (tick_s := api.pace_s()) >= plan.pace_s:
         raise SettingsError(
             f"--pace is {plan.pace_s:g} s and the market's own is {tick_s:g} s a tick, so it could "
-            "not keep up: start it with ENERGYMARKET_TICK_SECONDS=0, or choose a larger --pace."
+            "never catch up: start it with ENERGYMARKET_TICK_SECONDS=0, or choose a larger --pace."
         )
     deadline_s = facts.number("tick_deadline_seconds")
     if plan.pace_s and deadline_s and deadline_s <= plan.pace_s:
@@ -98,8 +114,14 @@ def _check_broker(url: str) -> None:
 class Conductor:
     """Runs plans against one system."""
 
-    def __init__(self, api: MarketApi, stop: StopRequest, watcher: Watcher) -> None:
-        self._api, self._stop, self._watcher = api, stop, watcher
+    def __init__(
+        self,
+        api: MarketApi,
+        stop: StopRequest,
+        watcher: Watcher,
+        hire: Callable[[LoadPlan], Workers] = Crew,
+    ) -> None:
+        self._api, self._stop, self._watcher, self._hire = api, stop, watcher, hire
 
     def measure(self, plan: LoadPlan) -> Result:
         """Joins, loads, leaves, and says what came of it.
@@ -108,21 +130,22 @@ class Conductor:
         """
         facts = check_system(plan, self._api)
         began_at = datetime.now(UTC).isoformat(timespec="seconds")
-        watch = PhaseWatch(self._api)
-        crew = Crew(plan)
+        crew = self._hire(plan)
         account = Account(len(crew))
         try:
             self._join(plan, crew, account, facts)
-            begin_at = self._begin(plan, crew, account)
-            watch.start()
-            ended = self._run(plan, crew, account, watch, begin_at)
+            ended = self._load(plan, crew, account)
         finally:
-            watch.stop()
             last = crew.dismiss()
         for number, sample in last:
             account.take(number, sample)
         if not account.latencies.counts:
-            raise Interrupted
+            if ended == INTERRUPTED:
+                raise Interrupted
+            raise LoadFailed(
+                f"the run ended {ended}, and not one order was settled in it: the market's log "
+                "may say why; if it is only slow, more --seconds."
+            )
         market: dict[str, object] = {
             "run": facts.run,
             "api": without_password(self._api.url),
@@ -132,7 +155,7 @@ class Conductor:
         result = account.result(plan, ended=ended, market=market, began_at=began_at)
         return replace(result, homes_left=self._homes_left(facts.homes))
 
-    def _join(self, plan: LoadPlan, crew: Crew, account: Account, facts: RunFacts) -> None:
+    def _join(self, plan: LoadPlan, crew: Workers, account: Account, facts: RunFacts) -> None:
         deadline = time.monotonic() + _JOIN_S + _JOIN_S_PER_HOME * plan.homes
         shown = -1
         while account.joined_fleets < plan.fleets:
@@ -154,39 +177,50 @@ class Conductor:
                 f"{', '.join(account.runs)}: --amqp and --api must name the same system."
             )
 
-    def _begin(self, plan: LoadPlan, crew: Crew, account: Account) -> float:
+    def _load(self, plan: LoadPlan, crew: Workers, account: Account) -> str:
+        """From the first order to the last; returns in words why it ended."""
+        self._begin(plan, crew, account)
+        watch = PhaseWatch(self._api)
+        watch.start()
+        try:
+            return self._run(plan, crew, account, watch)
+        finally:
+            watch.stop()
+
+    def _begin(self, plan: LoadPlan, crew: Workers, account: Account) -> None:
         """All fleets hold their orders back until here; the first ticks do not count.
 
-        Returns the moment at which, in open mode, the first tick that counts is due.
+        In open mode the moments are not told yet: how long the first ticks take, nobody knows.
         """
         first = max((s.first_tick for s in account.newest if s), default=1)
         base = max(first, self._api.run().tick + 1) + _WARM_UP_TICKS
         last = base + plan.ticks - 1 if plan.ticks else ENDLESS_TICK
-        begin_at = time.monotonic() + max(plan.pace_s, _LEAD_S)
         account.begin(base, last)
-        crew.go(wire.Go(base_tick=base, last_tick=last, begin_at=begin_at, pace_s=plan.pace_s))
-        return begin_at
+        _tell(crew, plan, account, math.inf)
 
-    def _run(
-        self, plan: LoadPlan, crew: Crew, account: Account, watch: PhaseWatch, begin_at: float
-    ) -> str:
+    def _run(self, plan: LoadPlan, crew: Workers, account: Account, watch: PhaseWatch) -> str:
         """Until the ticks or the seconds are over; returns in words why it ended."""
         now = moved_at = time.monotonic()
-        begun = begin_at if plan.pace_s else 0.0
+        begun = 0.0
         second_at = now + _SECOND_S
-        ticks, noted = 0, False
+        settled, noted = 0, False
         while True:
             for number, sample in crew.news(min(_LOOK_S, max(second_at - now, 0))):
                 account.take(number, sample)
             now = time.monotonic()
+            if plan.pace_s and not begun and account.opened_tick >= account.base_tick:
+                begun = now + min(plan.pace_s / 2, _LEAD_S)
+                _tell(crew, plan, account, begun)
             if not noted and account.settled_tick >= account.base_tick - 1:
                 noted = True
                 account.note_phases(self._phases())
-            if account.ticks != ticks:
-                ticks, moved_at = account.ticks, now
+            if account.settled_tick != settled:
+                settled, moved_at = account.settled_tick, now
             begun = begun or account.began
             over = self._over(plan, account, now - begun if begun else 0.0)
             if over:
+                if not account.done:
+                    account.cut_off(now)
                 account.note_phases(self._phases())
             if now >= second_at or over:
                 second = account.close_second(now, watch.newest)
@@ -196,11 +230,15 @@ class Conductor:
                 over = over or self._market_ended(account)
             if over:
                 return over
-            if now - moved_at > _STUCK_S and not (plan.pace_s and plan.seconds):
-                waiting = self._api.waiting_for() or "something that it does not name"
-                raise LoadFailed(
-                    f"no tick was settled for {_STUCK_S:.0f} s: the market waits for {waiting}."
-                )
+            stuck_s = _STUCK_S + plan.pace_s
+            if now - moved_at > stuck_s and not (plan.pace_s and plan.seconds and begun):
+                raise self._stuck(stuck_s)
+
+    def _stuck(self, stuck_s: float) -> LoadFailed:
+        waiting = self._api.waiting_for() or "something that it does not name"
+        return LoadFailed(
+            f"no tick was settled for {stuck_s:.0f} s: the market waits for {waiting}."
+        )
 
     def _phases(self) -> PhaseTotals | None:
         try:
@@ -240,3 +278,9 @@ class Conductor:
                 return 0
             time.sleep(_LOOK_S)
         return left
+
+
+def _tell(crew: Workers, plan: LoadPlan, account: Account, begin_at: float) -> None:
+    """Which ticks count, and when the first of them is due in open mode."""
+    base, last = account.base_tick, account.last_tick
+    crew.go(wire.Go(base_tick=base, last_tick=last, begin_at=begin_at, pace_s=plan.pace_s))

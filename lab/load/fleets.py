@@ -71,7 +71,7 @@ class LoadFleets:
         self._due: list[tuple[float, int]] = []
         self._ready = dict.fromkeys(range(len(self._fleets)))
         self._schedule: Schedule | None = None
-        self._settled_tick = 0
+        self._opened_tick = self._settled_tick = 0
         self._sample_at = 0.0
         self._reached: tuple[bool, ...] = ()
         self._all_joined = self._gone = False
@@ -117,10 +117,12 @@ class LoadFleets:
             match event:
                 case Delivery(queue=queue):
                     number = self._by_queue[queue]
+                    fleet = self._fleets[number]
                     if isinstance(event.message, Receipts):
                         self._settled_tick = max(self._settled_tick, event.message.tick)
-                    self._fleets[number].line.hear(event)
-                    self._fleets[number].service.handle((event,))
+                    fleet.line.hear(event)
+                    self._opened_tick = max(self._opened_tick, fleet.line.opened_tick)
+                    fleet.service.handle((event,))
                     self._ready[number] = None
                 case Connected():
                     self._on_connected(event)
@@ -169,11 +171,13 @@ class LoadFleets:
     # --------------------------------------------------------------------------------- samples
 
     def _sample_if_due(self, now: float) -> None:
-        """Once a second, and at once when all have joined, the count begins, or all is done."""
-        begun = self._schedule is not None and self._settled_tick >= self._schedule.base_tick - 1
+        """Once a second, and at once when all have joined, the count begins, the first tick that
+        counts is open, or all is done."""
+        base = self._schedule.base_tick if self._schedule else math.inf
+        begun, opened = self._settled_tick >= base - 1, self._opened_tick >= base
         if not self._all_joined:
             self._all_joined = all(fleet.line.joined for fleet in self._fleets)
-        reached = (self._all_joined, begun, self._done())
+        reached = (self._all_joined, begun, opened, self._done())
         if now >= self._sample_at or reached != self._reached:
             self._reached = reached
             self._send_sample(now)
@@ -191,6 +195,7 @@ class LoadFleets:
             run=joined[0].run if joined else "",
             joined_fleets=len(joined),
             first_tick=max((line.first_tick for line in joined), default=0),
+            opened_tick=self._opened_tick,
             settled_tick=self._settled_tick,
             orders=tally.orders,
             absent=tally.absent,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from energymarket.errors import SettingsError
 from lab.load.errors import LoadFailed
 
 PRECISE_ENOUGH = 1.1
@@ -51,8 +52,9 @@ class Knee:
         worse = [step for step in self.steps if not step.holds]
         if not worse:
             return f"{said}; more were not tried."
-        found = worse[0].failed or f"p99 is {worse[0].p99_ms:,.0f} ms."
-        return f"{said}; with {worse[0].homes:,} {found}"
+        least = worse[0]
+        found = f": {least.failed}" if least.failed else f" p99 is {least.p99_ms:,.0f} ms."
+        return f"{said}; with {least.homes:,}{found}"
 
 
 def find_knee(
@@ -61,14 +63,15 @@ def find_knee(
     """Doubles ``homes`` until a step does not hold, then halves the gap to within a tenth.
 
     ``measure`` is given a number of homes and returns (p99 in ms, orders/s). When it raises
-    ``LoadFailed`` that number does not hold, unless it is the first: then nothing will.
+    ``LoadFailed``, or ``SettingsError`` since the market's limits refuse so many, that number does
+    not hold, unless it is the first: then nothing will.
     """
     steps: list[Step] = []
 
     def holds(number: int) -> bool:
         try:
             p99_ms, orders_per_s = measure(number)
-        except LoadFailed as error:
+        except (LoadFailed, SettingsError) as error:
             if not steps:
                 raise
             steps.append(Step(number, 0.0, 0.0, False, str(error)))

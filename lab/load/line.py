@@ -112,8 +112,11 @@ class FleetLine:
         return due_at if due_at is not None and due_at > now else None
 
     def give_up(self, now: float) -> None:
-        """The run ends: what has been due for long and was not answered counts as it stands."""
-        if self.schedule is None or not self.joined:
+        """The run ends: what has been due for long and was not answered counts as it stands.
+
+        Also when the connection is lost just then: the orders of who has ever joined are due.
+        """
+        if self.schedule is None or not self.first_tick:
             return
         for waited_s in self.schedule.overdue(self.settled_tick, now):
             self._tally.unanswered += self.homes

@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
@@ -68,7 +69,7 @@ class MarketApi:
 
     def run(self) -> RunFacts:
         """Raises ``LoadFailed`` when there is no market at that address."""
-        try:
+        with self._as_a_market_does():
             found = json.loads(self._get("/run"))
             return RunFacts(
                 run=found["run"],
@@ -79,10 +80,14 @@ class MarketApi:
                 settings=found["settings"],
                 versions=found["versions"],
             )
-        except (ValueError, KeyError, TypeError) as error:
-            raise LoadFailed(
-                f"{self._shown} answers, but not as a market does: is --api right?"
-            ) from error
+
+    def pace_s(self) -> float:
+        """Seconds from one opening to the next, as ``GET /clock`` has it now; 0: full speed.
+
+        Raises ``LoadFailed``, as ``run`` does.
+        """
+        with self._as_a_market_does():
+            return float(json.loads(self._get("/clock"))["pace_s"])
 
     def phases(self) -> PhaseTotals:
         """The histograms of ``GET /metrics``."""
@@ -103,6 +108,15 @@ class MarketApi:
             return ", ".join(json.loads(self._get("/readyz"))["waiting_for"])
         except (LoadFailed, ValueError, KeyError, TypeError):
             return ""
+
+    @contextmanager
+    def _as_a_market_does(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, KeyError, TypeError) as error:
+            raise LoadFailed(
+                f"{self._shown} answers, but not as a market does: is --api right?"
+            ) from error
 
     @property
     def _shown(self) -> str:

@@ -21,7 +21,10 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Go(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """To a worker that has joined: order from now on; see ``pacing.Schedule``."""
+    """To a worker that has joined: order from now on; see ``pacing.Schedule``.
+
+    In open mode said twice: ``begin_at`` is infinite until the first tick that counts is open.
+    """
 
     base_tick: int
     last_tick: int
@@ -45,6 +48,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     run: str
     joined_fleets: int
     first_tick: int
+    opened_tick: int
     settled_tick: int
     orders: int
     absent: int

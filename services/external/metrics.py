@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge
 
-from energymarket.exporter import ServiceMetrics
+from energymarket.exporter import ServiceMetrics, with_values
 from services.external.domain.catalogue import Catalogue
 from services.external.meter import Meter
 
@@ -20,14 +20,13 @@ class ExternalMetrics(Meter, ServiceMetrics):
 
         self._ticks = counter("ticks", "Ticks heard of as open")
         self._bulletins = counter("bulletins", "Bulletins published, further copies included")
-        self._started = counter("events_started", "Events that have begun", ("event",))
+        started = counter("events_started", "Events that have begun", ("event",))
+        self._started = with_values(started, (kind.name for kind in catalogue.kinds))
         self._alive = Gauge(
             "energymarket_external_events_alive",
             "Events alive in the open tick, those that a person started included",
             registry=self.registry,
         )
-        for kind in catalogue.kinds:
-            self._started.labels(kind.name)
 
     def published(self, bulletins: int) -> None:
         self._bulletins.inc(bulletins)

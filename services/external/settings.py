@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from energymarket.settings import ExporterSettings
+from services.external.catalogue_file import shipped_catalogues
 
 
 class ExternalSettings(ExporterSettings):
@@ -13,5 +14,6 @@ class ExternalSettings(ExporterSettings):
     catalogue: str = Field(
         default="standard",
         min_length=1,
-        description="which events can happen: standard, classic, or the path of a TOML file",
+        description=f"which events can happen: {', '.join(shipped_catalogues())}, or the path of a "
+        "TOML file",
     )

@@ -31,7 +31,10 @@ def run() -> None:
     options = RabbitOptions(confirms=False, own_thread=False)
     bus = RabbitBus(url=chosen.amqp_url, name="home", app_id="home", log=log, options=options)
     collector = settings.otlp_endpoint()
-    with meter(chosen, bus, clock) as counting, tracing.exported(collector, "home") as tracer:
+    with (
+        meter(chosen, bus, clock) as counting,
+        tracing.exported(collector, "home", log) as tracer,
+    ):
         service = HomeService(
             bus=bus,
             clock=clock,

@@ -8,8 +8,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from energymarket.clock import Clock
 from energymarket.columns import total
-from energymarket.exporter import BUCKETS_S, ServiceMetrics
+from energymarket.exporter import BUCKETS_S, ServiceMetrics, with_values
 from energymarket.messages import Receipts
+from energymarket.refusals import REFUSAL_REASONS
 from services.home.meter import Meter
 from services.home.orders import OrderRows
 
@@ -43,16 +44,16 @@ class HomeMetrics(Meter, ServiceMetrics):
         self._sent = counter("orders", "Orders sent, one per home and tick")
         self._repeats = counter("order_repeats", "Times that the orders of a tick were sent again")
         self._receipts = counter("receipts", "Receipts taken, one per home and tick")
-        self._refusals = counter("refusals", "Messages that the market refused", ("reason",))
-        self._energy = counter("energy_wh", "Energy by what became of it, in Wh", ("kind",))
+        refusals = counter("refusals", "Messages that the market refused", ("reason",))
+        self._refusals = with_values(refusals, REFUSAL_REASONS)
+        energy = counter("energy_wh", "Energy by what became of it, in Wh", ("kind",))
+        self._energy = with_values(energy, ("produced", "consumed", *_FROM_RECEIPTS))
         self._order_seconds = histogram(
             "order_seconds", "Time from the news of an open tick until its orders are sent"
         )
         self._receipt_seconds = histogram(
             "receipt_seconds", "Time from the orders of a tick until all of its receipts are here"
         )
-        for kind in ("produced", "consumed", *_FROM_RECEIPTS):
-            self._energy.labels(kind)
 
     def joined(self, homes: int) -> None:
         self._homes.set(homes)

@@ -39,7 +39,7 @@ def run(checkpoint: Checkpoint = pass_by) -> None:
     lock = LedgerLock(chosen.ledger_url)
     ledger = Ledger.open(chosen.ledger_url, rules(chosen), retention(chosen))
     try:
-        with tracing.exported(collector, "market", chosen.trace_ratio) as tracer:
+        with tracing.exported(collector, "market", log, chosen.trace_ratio) as tracer:
             _Process(chosen, log, stop, ledger, lock, checkpoint, tracer).run()
     finally:
         ledger.close()

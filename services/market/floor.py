@@ -45,7 +45,7 @@ class Floor:
 
     ``checkpoint`` is told each step of a tick's life. ``homes_per_message`` has, by instance, what
     a fleet wants in one message of receipts, where it said so; a restarted market has forgotten it
-    and sends everything in one, which every home understands. ``taking_s`` is the time spent on
+    and sends as many as fit, which every home understands. ``taking_s`` is the time spent on
     deliveries since the last tick was settled.
     """
 

@@ -14,11 +14,12 @@ from energymarket import topology
 from energymarket.bus.port import Bus, Delivery, Publication
 from energymarket.columns import Rows, is_long
 from energymarket.messages import Bulletin, Join, Leave, Message, Orders
+from energymarket.refusals import DeadLetterReason, RefusalReason
 from energymarket.telemetry import Log
 from services.market import answers
 from services.market.checkpoints import FLEET_STORED, ORDER_RECEIVED
 from services.market.domain.home_ids import foreign_homes, to_ranges, within_stretch
-from services.market.domain.membership import Fleet, FleetsFull
+from services.market.domain.membership import Departure, Fleet, FleetsFull
 from services.market.domain.order_book import Refusal
 from services.market.domain.record import SettledTick
 from services.market.domain.settlement import ABSENT
@@ -156,7 +157,7 @@ class FrontDesk:
         if leave.run == self._floor.books.world.run:
             self.release(leave.fleet, "left")
 
-    def release(self, fleet_key: str, how: str) -> None:
+    def release(self, fleet_key: str, how: Departure) -> None:
         """Ends a membership: the homes are free, and the open tick waits for them no longer."""
         floor = self._floor
         fleet = floor.books.membership.leave(fleet_key, floor.coming_tick)
@@ -300,11 +301,13 @@ class FrontDesk:
         self._answer(fleet, answers.refused(self._floor.books, fleet, tick, refusal))
         self._answered.append(delivery)
 
-    def _dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
+    def _dead_letter(self, delivery: Delivery, reason: DeadLetterReason, detail: str) -> None:
         self._count_refusal(reason, detail, 1)
         self._bus.dead_letter(delivery, reason)
 
-    def _count_refusal(self, reason: str, detail: str, count: int) -> None:
+    def _count_refusal(
+        self, reason: RefusalReason | DeadLetterReason, detail: str, count: int
+    ) -> None:
         self._floor.metrics.refused.labels(reason).inc(count)
         self._log.warning("refused", reason=reason, why=detail, count=count)
 

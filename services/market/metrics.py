@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import get_args
+
 from prometheus_client import Counter, Gauge, Histogram
 
-from energymarket.exporter import BUCKETS_S, ServiceMetrics
+from energymarket.exporter import BUCKETS_S, ServiceMetrics, with_values
+from energymarket.refusals import DEAD_LETTER_REASONS, REFUSAL_REASONS
+from services.market.domain.membership import Departure
+from services.market.domain.record import DEGRADED
 
 
 class MarketMetrics(ServiceMetrics):
@@ -17,20 +23,28 @@ class MarketMetrics(ServiceMetrics):
         def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
             return Counter(f"energymarket_{name}", text, labels, registry=registry)
 
+        def labelled(name: str, text: str, label: str, values: Iterable[str]) -> Counter:
+            return with_values(counter(name, text, (label,)), values)
+
         def gauge(name: str, text: str) -> Gauge:
             return Gauge(f"energymarket_{name}", text, registry=registry)
 
         self.ticks = counter("ticks", "Ticks settled and in the ledger")
         self.orders = counter("orders", "Orders taken, one per home and tick")
         self.copies = counter("order_copies", "Further copies of orders already taken")
-        self.refused = counter("messages_refused", "Messages or orders not taken", ("reason",))
+        self.refused = labelled(
+            "messages_refused",
+            "Messages or orders not taken",
+            "reason",
+            (*REFUSAL_REASONS, *DEAD_LETTER_REASONS),
+        )
         self.late = counter("late_orders", "Orders that came after their tick was settled")
         self.absences = counter("absences", "Homes recorded absent, one per home and tick")
-        self.degraded = counter("degraded_ticks", "Ticks opened without an input", ("missing",))
+        self.degraded = labelled(
+            "degraded_ticks", "Ticks opened without an input", "missing", DEGRADED
+        )
         self.joins = counter("joins", "Home processes welcomed")
-        self.leaves = counter("leaves", "Home processes that left", ("how",))
-        self.unroutable = counter("messages_unroutable", "Messages that no queue took")
-        self.connections = counter("broker_connections", "Times the broker was reached")
+        self.leaves = labelled("leaves", "Home processes that left", "how", get_args(Departure))
         self.ledger_failures = counter("ledger_failures", "Writes that the ledger refused")
         energy = counter("energy_wh", "Energy moved, in Wh", ("kind",))
         self.given, self.sold, self.bought, self.spilled, self.unserved = (

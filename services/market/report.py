@@ -6,7 +6,7 @@ import logging
 
 from energymarket.telemetry import Log
 from energymarket.units import degrees, eur_per_kwh, kwh
-from services.market.domain.record import DEGRADED_EXTERNAL, DEGRADED_WEATHER, SettledTick
+from services.market.domain.record import DEGRADED, SettledTick
 
 
 def report_tick(log: Log, settled: SettledTick) -> None:
@@ -35,5 +35,4 @@ def report_tick(log: Log, settled: SettledTick) -> None:
 
 def degraded(bits: int) -> str:
     """The names of the inputs that a degraded tick went without."""
-    names = (("weather", DEGRADED_WEATHER), ("external", DEGRADED_EXTERNAL))
-    return ",".join(name for name, bit in names if bits & bit)
+    return ",".join(name for name, bit in DEGRADED.items() if bits & bit)

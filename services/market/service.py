@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from energymarket import topology
-from energymarket.bus.port import Bus, BusEvent, Connected, Delivery, Disconnected, Returned
+from energymarket.bus.port import Bus, BusEvent, Connected, Delivery, Disconnected
 from energymarket.clock import Clock
 from energymarket.messages import EventStart
 from energymarket.telemetry import Log
@@ -107,14 +107,11 @@ class MarketService:
                     self._desk.receive(event)
                 case Connected():
                     # Deliveries of before are void: the broker gives them again.
-                    self.metrics.connections.inc()
                     self._connected = True
                     self._desk.forget_deliveries()
                     self._cycle.reconnected()
                 case Disconnected():
                     self._connected = False
-                case Returned():
-                    self.metrics.unroutable.inc()
         self._floor.taking_s += self._clock.monotonic() - begun
 
     def act(self) -> float | None:

@@ -14,31 +14,25 @@ from dataclasses import dataclass
 from energymarket import topology
 from energymarket.bus.port import Bus, Publication
 from energymarket.clock import Clock
-from energymarket.messages import EventStart, Message, TickAwaited, TickOpened
+from energymarket.messages import EventStart, Message, TickAwaited
 from energymarket.telemetry import Log
 from energymarket.units import degrees, eur_per_kwh
 from services.market import answers
 from services.market.checkpoints import (
     AFTER_COMMIT,
     BEFORE_COMMIT,
-    RECEIPTS_SENT,
     TICK_COMPLETE,
     TICK_OPENED,
 )
 from services.market.domain.home_ids import to_ranges
-from services.market.domain.membership import Fleet
 from services.market.domain.order_book import OrderBook
-from services.market.domain.record import (
-    DEGRADED_EXTERNAL,
-    DEGRADED_WEATHER,
-    Opening,
-    SettledTick,
-)
+from services.market.domain.record import DEGRADED, Opening
 from services.market.errors import LedgerUnavailable
 from services.market.floor import Floor, OpenTick
 from services.market.front_desk import FrontDesk
 from services.market.pacing import Pace
-from services.market.report import degraded, report_tick
+from services.market.report import degraded
+from services.market.tick_answers import TickAnswers
 
 _ANNOUNCE_AGAIN_S = 2.0
 _AWAIT_AGAIN_S = 0.5
@@ -75,9 +69,8 @@ class TickCycle:
         self._phase_since = self._announce_at = 0.0
         self._first_of_epoch = self._books.tick + 1
         self._given_up_on: set[str] = set()
-        self._coded_s = (0.0, 0.0)
         self.pace = Pace(tempo.tick_s)
-        self._unanswered: tuple[OpenTick, SettledTick, list[Fleet]] | None = None
+        self._answers = TickAnswers(floor, bus=bus, clock=clock, log=log)
         self.waiting_for: tuple[str, ...] = ()
         self.newest_opening = self._books.last.opening if self._books.last else None
         self.roster_homes = len(self._books.last.home) if self._books.last else 0
@@ -99,9 +92,9 @@ class TickCycle:
         try:
             due = self._go_on()
         except LedgerUnavailable:
-            self._send_receipts(None)
+            self._answers.send(None)
             raise
-        self._send_receipts(None)
+        self._answers.send(None)
         return due
 
     def _go_on(self) -> float | None:
@@ -209,9 +202,7 @@ class TickCycle:
         """How the tick opens. Where a clock may decide it, it is stored before anyone hears of it
         and stands after a restart, for homes may have acted on it: a market that takes over could
         miss its own deadline for an input that this one had, as well as the other way round."""
-        bits = DEGRADED_WEATHER * ("weather" in missing) | (
-            DEGRADED_EXTERNAL * ("external" in missing)
-        )
+        bits = sum(DEGRADED[name] for name in missing)
         opening = self._books.opening(temperature_mdeg, starts, bits)
         if self._tempo.deadline_s:
             self._books.ledger.save_opening(opening)
@@ -253,7 +244,7 @@ class TickCycle:
         self._metrics.homes.set(len(roster.home))
         self._metrics.price.set(eur_per_kwh(opening.price_neur_per_wh))
         self._metrics.temperature.set(degrees(opening.temperature_mdeg))
-        told = self._send_receipts(None if span.trace else announced)
+        told = self._answers.send(None if span.trace else announced)
         if not told or not told.issuperset(fleet.key for fleet in here):
             # Nobody heard of it with their receipts, or not all: there were none, some joined of
             # late, or it has a trace of its own.
@@ -317,72 +308,9 @@ class TickCycle:
         self.pace.settled(committed_at, len(tick.roster.home) - tick.settled.absent)
         self._floor.open_tick = None
         self._desk.receive_again()
-        self._unanswered = tick, tick.settled, self._books.membership.holders(tick.fleets)
-        self._count(tick.settled)
+        self._answers.settled(tick, tick.settled)
         self._enter(self._rest, committed_at)
         return None
-
-    def _send_receipts(self, opened: TickOpened | None) -> set[str]:
-        """Receipts and news of a tick that was just settled, if one was. The orders are
-        acknowledged once all of it is confirmed.
-
-        A tick that has ``opened`` in the same moment goes along: who gets receipts need not be
-        woken, nor the broker be troubled, a second time. Returns the keys of the fleets that have
-        been told of it so.
-        """
-        if self._unanswered is None:
-            return set()
-        begun = self._clock.monotonic()
-        (tick, settled, present), self._unanswered = self._unanswered, None
-        with self._floor.tracer.child("send receipts", tick.span.trace) as span:
-            receipts = self._receipts(settled, present, opened, span.trace)
-            news = [
-                Publication(topology.TICKS, "", message, trace=span.trace)
-                for message in (answers.tick_settled(self._books, settled), opened)
-                if message
-            ]
-            self._bus.publish(
-                [*receipts, *news],
-                then_acknowledge=[*tick.held, *self._floor.inputs.done_with(settled.tick)],
-            )
-        tick.span.end()
-        self._floor.checkpoint(RECEIPTS_SENT)
-        self._metrics.answer_seconds.observe(self._clock.monotonic() - begun)
-        self._observe_work()
-        return {receipt.routing_key for receipt in receipts} if opened else set()
-
-    def _receipts(
-        self, settled: SettledTick, present: list[Fleet], opened: TickOpened | None, trace: str
-    ) -> list[Publication]:
-        writer = answers.ReceiptWriter(self._books.world.run, settled)
-        along = answers.opened_tick(opened) if opened else None
-        most = self._floor.homes_per_message
-        return [
-            Publication(topology.RECEIPTS, fleet.key, message, mandatory=True, trace=trace)
-            for fleet in present
-            for message in writer.messages(fleet, most.get(fleet.instance, 0), opened=along)
-        ]
-
-    def _observe_work(self) -> None:
-        """The work within the phases of a tick: counted all along, and only looked up here."""
-        metrics, counters = self._metrics, self._bus.counters
-        decode_s, encode_s = self._coded_s
-        self._coded_s = counters.decode_s, counters.encode_s
-        metrics.decode_seconds.observe(counters.decode_s - decode_s)
-        metrics.encode_seconds.observe(counters.encode_s - encode_s)
-        metrics.take_seconds.observe(self._floor.taking_s)
-        self._floor.taking_s = 0.0
-
-    def _count(self, settled: SettledTick) -> None:
-        metrics, sums = self._metrics, settled.totals
-        metrics.ticks.inc()
-        metrics.absences.inc(sums.absent)
-        metrics.given.inc(sums.given_wh)
-        metrics.sold.inc(sums.sold_wh)
-        metrics.bought.inc(sums.bought_wh)
-        metrics.spilled.inc(sums.spilled_wh)
-        metrics.unserved.inc(sums.unserved_wh)
-        report_tick(self._log, settled)
 
     def _rest(self, now: float) -> float | None:
         """Until the pace lets the next tick open, and whoever has paused the clock."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -93,6 +94,24 @@ def test_every_message_is_sent_by_somebody_and_read_by_somebody() -> None:
     assert {message for flow in FLOWS for message in flow.messages} == set(MESSAGE_TYPES)
     for flow in FLOWS:
         assert message_flows.readers(flow.exchange), flow.exchange
+
+
+def test_every_service_is_among_those_that_a_message_can_be_from() -> None:
+    """Weather too, whose only messages are dead letters."""
+    traits = document()["components"]["messageTraits"]
+    senders = traits["sent"]["x-amqp-properties"]["properties"]["app_id"]["description"]
+    assert set(re.findall(r"\w+", senders)) >= set(message_flows.SERVICES)
+
+
+def test_a_dead_letter_need_not_say_of_which_type_it_is() -> None:
+    """Its body may be no message at all."""
+    components = document()["components"]
+    (trait,) = components["messages"]["DeadLetter"]["traits"]
+    sent, put_aside = (
+        set(components["messageTraits"][name]["x-amqp-properties"]["required"])
+        for name in ("sent", trait["$ref"].rpartition("/")[2])
+    )
+    assert sent - put_aside == {"type"}
 
 
 def test_every_field_with_a_unit_in_its_name_has_it_in_the_document() -> None:

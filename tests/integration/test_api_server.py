@@ -57,7 +57,7 @@ def test_a_taken_port_is_one_sentence_that_names_the_setting(world: World) -> No
     )
 
 
-@pytest.mark.parametrize("host", ["203.0.113.7", "no such host"])
+@pytest.mark.parametrize("host", ["203.0.113.7", "no such host", "a..b", "x" * 70])
 def test_an_address_of_another_machine_is_refused_by_name(world: World, host: str) -> None:
     """R24: variable, value, what is allowed."""
     with pytest.raises(SettingsError, match=f"ENERGYMARKET_API_HOST is '{host}'; it must be"):

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from energymarket.settings import OTLP_ENDPOINT
 from tests.deployment import ROOT, dot_env
 from tests.servers import free_ports
 
@@ -30,13 +31,34 @@ TICK_SECONDS = 0.5
 _BUILD_TIMEOUT_S = 600.0
 _COMMAND_TIMEOUT_S = 180.0
 _DOWN_TRIES = 4
-# With the profiles: the volumes of the load test's reports and of the metrics belong to them.
-_DOWN = ("--profile", "load", "--profile", "observability", "down", "--remove-orphans")
+# With all profiles: containers and volumes of theirs would be left.
+_DOWN = ("--profile", "*", "down", "--remove-orphans")
 _PROMETHEUS_IMAGE = """
 FROM python:3.13-slim
 COPY prometheus /bin/prometheus
 RUN install -d -o 65534 -g 65534 /prometheus
 ENTRYPOINT ["/bin/prometheus"]
+"""
+
+# A line for each service that sends spans. The image has what reads them.
+_COLLECTOR = """
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+class Collector(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        for sent in ExportTraceServiceRequest.FromString(body).resource_spans:
+            for each in sent.resource.attributes:
+                if each.key == "service.name":
+                    print(each.value.string_value)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+ThreadingHTTPServer(("", 4318), Collector).serve_forever()
 """
 
 Result = TypeVar("Result")
@@ -102,6 +124,7 @@ class Stack:
             name: secrets.token_hex(12) for name in dot_env() if name.endswith("_PASSWORD")
         }
         self.image_tag = self.project
+        self._more: dict[str, str] = {}  # variables of ``docker compose``, while a test wants them
         self._prometheus_image = f"energymarket-test-prometheus:{self.project}"
         self._api = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}", timeout=10.0, trust_env=False
@@ -112,7 +135,7 @@ class Stack:
     @property
     def _environment(self) -> dict[str, str]:
         """The user's own, less whatever would change the stack; the root's .env does the rest."""
-        ignored = ("COMPOSE_", "ENERGYMARKET_")
+        ignored = ("COMPOSE_", "ENERGYMARKET_", "OTEL_")
         own = {k: v for k, v in os.environ.items() if not k.startswith(ignored)}
         return (
             own
@@ -127,6 +150,7 @@ class Stack:
                 "ENERGYMARKET_API_TOKEN": self.token,
                 "ENERGYMARKET_TICK_SECONDS": str(TICK_SECONDS),
             }
+            | self._more
         )
 
     def _run(self, *command: str, timeout_s: float = _COMMAND_TIMEOUT_S) -> str:
@@ -193,6 +217,30 @@ class Stack:
         )
         vector = answer.raise_for_status().json()["data"]["result"]
         return {each["metric"]["job"]: float(each["value"][1]) for each in vector}
+
+    @contextlib.contextmanager
+    def traced(self, homes: int) -> Iterator[Callable[[], set[str]]]:
+        """Has market and homes made anew for the block, so many of them, with a collector on the
+        inner network; gives a call for the services that have sent it spans."""
+        network, name = f"{self.project}_backend", f"{self.project}-collector"
+        self.docker(
+            *("run", "--detach", "--rm", "--name", name, "--network", network),
+            *("--network-alias", "collector", "--entrypoint", "python"),
+            *(f"energymarket:{self.image_tag}", "-uc", _COLLECTOR),
+        )
+        try:
+            self._more = {OTLP_ENDPOINT: "http://collector:4318"}
+            self._make_anew(homes)
+            yield lambda: set(self.docker("logs", name).split())
+        finally:
+            self._more = {}
+            self.docker("rm", "--force", name)
+            self._make_anew(homes)
+
+    def _make_anew(self, homes: int) -> None:
+        """Market and homes, by what the settings are now."""
+        scale = ("--scale", f"home={homes}")
+        self.compose("up", "-d", "--no-deps", *scale, "market", "home")
 
     def down(self, *options: str) -> None:
         """Removes containers and networks; with ``-v`` volumes too.

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from energymarket import topology
+from energymarket.settings import OTLP_ENDPOINT
 from tests.browser.visitor import browsing, visit
 from tests.deployment import OURS, THEIRS
 from tests.prometheus_server import program
@@ -206,6 +207,20 @@ def test_prometheus_on_request_asks_every_container_and_follows_the_scale(stack:
     (prometheus,) = stack.containers("prometheus")
     assert prometheus["RestartCount"] == 0
     stack.compose("rm", "--stop", "--force", "prometheus")
+
+
+def test_market_and_homes_send_their_spans_to_a_collector_on_the_inner_network(
+    stack: Stack,
+) -> None:
+    """R25: by one variable of ``docker compose``, and nothing is left of it afterwards."""
+    with stack.traced(homes=2) as services:
+        wanted = {"energymarket-market", "energymarket-home"}
+        eventually("spans", lambda: services() == wanted, timeout_s=60.0, every_s=1.0)
+        logs = stack.compose("logs", "--no-color", "market", "home")
+        assert "the collector does not take spans" not in logs
+    stack.up(HOMES)
+    for each in stack.containers("market", "home"):
+        assert f"{OTLP_ENDPOINT}=" in each["Config"]["Env"], each["Name"]
 
 
 # -------------------------------------------------------------------------------- what they may do

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.redis_server import RedisServer
@@ -56,6 +58,22 @@ def load(running: System, out: Path, *options: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+def children(pid: int) -> list[int]:
+    """Of its first thread."""
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def set_pace(running: System, pace_s: float) -> None:
+    """As a person does in the middle of a run."""
+    answer = httpx.patch(
+        f"{running.url}/clock",
+        json={"pace_s": pace_s},
+        headers={"Authorization": "Bearer a-token-for-tests"},
+        trust_env=False,
+    )
+    answer.raise_for_status()
+
+
 def homes_there(running: System) -> int:
     return int(running.get("/homes").json()["total"])
 
@@ -95,6 +113,46 @@ def test_an_open_run_keeps_its_pace_and_a_slower_one_than_its_baseline_fails(
     assert "too slow" in said
 
 
+def test_an_open_run_of_a_market_just_fast_enough_is_not_late_from_the_beginning(
+    running: System, tmp_path: Path
+) -> None:
+    """The clock's pace counts and not that of the start, and ticks that warm up make none late."""
+    set_pace(running, 0.45)
+    try:
+        code, said = load(running, tmp_path, "--pace", "0.45", "--seconds", "2")
+        assert code == 2, said
+        assert "--pace is 0.45 s and the market's own is 0.45 s a tick" in said
+        code, said = load(running, tmp_path, "--pace", "0.5", "--seconds", "2")
+    finally:
+        set_pace(running, 0)
+    assert code == 0, said
+    data = json.loads((tmp_path / "report.json").read_text())
+    assert data["latency_ms"]["p50"] < 75, "each as late as the ticks that warm up took"
+
+
+def test_ctrl_c_before_the_fleets_have_joined_is_no_failure(
+    running: System, tmp_path: Path
+) -> None:
+    """Of a broker that takes the connection and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        broker = f"amqp://u:p@127.0.0.1:{silent.getsockname()[1]}/energymarket"
+        line, environment = command(running, tmp_path, "--amqp", broker, "--processes", "1")
+        with (tmp_path / "said.txt").open("w") as said:
+            process = subprocess.Popen(line, env=environment, stdout=said, stderr=said)
+        text: Callable[[], str] = (tmp_path / "said.txt").read_text
+        try:
+            running.wait_for("the beginning", lambda: "0 of 4 fleets have joined" in text())
+            (worker,) = children(process.pid)
+            process.send_signal(signal.SIGINT)
+            code = process.wait(30)
+        finally:
+            process.kill()
+    assert code == 130, text()
+    assert "interrupted before there was anything to report" in text()
+    assert "Traceback" not in text()
+    assert not Path(f"/proc/{worker}").exists(), "dismissed, and waited for"
+
+
 @pytest.mark.parametrize(
     "how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name
 )
@@ -132,14 +190,16 @@ def test_a_worker_that_is_killed_ends_the_run_and_its_homes_leave_all_the_same(
         process = subprocess.Popen(line, env=environment, stdout=said, stderr=said)
     try:
         running.wait_for("the load", lambda: homes_there(running) == HOMES + 1)
-        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        workers = children(process.pid)
         assert len(workers) == 2
-        os.kill(int(workers[0]), signal.SIGKILL)
+        os.kill(workers[0], signal.SIGKILL)
         code = process.wait(40)
     finally:
         process.kill()
+    text = (tmp_path / "said.txt").read_text()
     assert code == 1
-    assert "a worker ended by itself" in (tmp_path / "said.txt").read_text()
+    assert "a worker ended by itself" in text
+    assert "Traceback" not in text
     running.wait_for("all to leave", lambda: homes_there(running) == 1, timeout_s=20)
     running.wait_for_tick(running.tick() + 3)
 

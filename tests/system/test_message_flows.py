@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from msgspec import structs
+from pika.frame import Header, decode_frame  # type: ignore[import-untyped]
+from pika.spec import Basic  # type: ignore[import-untyped]
 
 from energymarket import topology
 from energymarket.codec import encode
@@ -16,6 +20,7 @@ from tests.rabbit_probe import RabbitProbe
 from tests.redis_server import RedisServer
 from tests.servers import RabbitServer
 from tests.system.processes import system
+from tests.tcp_proxy import TcpProxy
 
 TAP, OURS, STRANGER = "tap", "a-fleet-of-the-test", "no-fleet-at-all"
 KEYS = {
@@ -34,14 +39,53 @@ WANTED = {
 }
 
 
+MANDATORY = {
+    (flow.sender, flow.exchange, kind.__name__, flow.mandatory)
+    for flow in FLOWS
+    for kind in flow.messages
+}
+"""Who, on which exchange, what, whether it is to come back when no queue takes it."""
+
+
+class Wire(TcpProxy):
+    """Reads what is published on its way to the broker, which tells nobody what was mandatory."""
+
+    def __init__(self, broker: RabbitServer) -> None:
+        self.published: set[tuple[str, str, str, bool]] = set()
+        self._rest: dict[int, bytes] = {}
+        self._publishing: dict[tuple[int, int], Any] = {}  # by connection and channel
+        super().__init__(broker.port)
+        self.url = broker.url.replace(f":{broker.port}/", f":{self.port}/")
+
+    def heard(self, number: int, data: bytes) -> None:
+        data = self._rest.get(number, b"") + data
+        used, said = decode_frame(data)
+        while said is not None:
+            self._note(number, said)
+            data = data[used:]
+            used, said = decode_frame(data)
+        self._rest[number] = data
+
+    def _note(self, number: int, said: Any) -> None:
+        method = getattr(said, "method", None)
+        if isinstance(method, Basic.Publish):
+            self._publishing[number, said.channel_number] = method
+        elif isinstance(said, Header):
+            method, its = self._publishing.pop((number, said.channel_number)), said.properties
+            if method.exchange != topology.DEAD:  # what earlier tests left on the broker
+                self.published.add((its.app_id, method.exchange, its.type, method.mandatory))
+
+
 class Tap:
-    """A queue that is bound to all exchanges, and joins as a fleet to be answered too."""
+    """A queue bound to all exchanges but that of the dead; joins as a fleet to be answered too."""
 
     def __init__(self, url: str) -> None:
         self.seen: set[Seen] = set()
         self._probe = RabbitProbe(url)
         self._probe.channel.queue_declare(TAP)
         for exchange in exchanges():
+            if exchange.name == topology.DEAD:
+                continue  # what earlier tests left on the broker
             for key in KEYS.get(exchange.name, [""]):
                 self._probe.channel.queue_bind(TAP, exchange.name, key)
 
@@ -72,13 +116,15 @@ def test_every_message_goes_from_whom_and_where_the_document_says(
     rabbit_server: RabbitServer, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     """R8, R25."""
-    with system(rabbit_server, redis_server, tmp_path) as running:
-        running.start("market", tick_seconds=0.1, tick_deadline_seconds=0.5)
+    wire = Wire(rabbit_server)
+    with closing(wire), system(rabbit_server, redis_server, tmp_path) as running:
+        by_wire = {"amqp_url": wire.url}
+        running.start("market", tick_seconds=0.1, tick_deadline_seconds=0.5, **by_wire)
         running.wait_for("the market", lambda: running.tick() >= 0)
         tap = Tap(rabbit_server.url)
-        homes = [running.start("home", homes_per_replica=5) for _ in range(2)]
-        running.start("external")
-        running.start("weather")
+        homes = [running.start("home", homes_per_replica=5, **by_wire) for _ in range(2)]
+        running.start("external", **by_wire)
+        running.start("weather", **by_wire)
         tap.speak()
         running.wait_for("a home", lambda: "joined as" in homes[0].text())
         homes[0].stop()
@@ -86,3 +132,4 @@ def test_every_message_goes_from_whom_and_where_the_document_says(
         seen = tap.seen
         tap.close()
     assert seen == WANTED
+    assert wire.published == MANDATORY

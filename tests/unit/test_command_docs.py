@@ -8,11 +8,13 @@ from typing import Any, get_args
 import pytest
 import typer.main
 
+from energymarket.settings import PREFIX
 from lab import cli
 from lab.export.columns import TABLES, Table
 from lab.watch.keys import PACES_S
 from lab.watch.picture import State
-from tests.unit.test_docs import INTERFACES, ROOT, WORDS, rows, sections
+from services.external.catalogue_file import shipped_catalogues
+from tests.unit.test_docs import INTERFACES, ROOT, WORDS, coded, rows, sections
 
 
 def test_every_command_and_every_option_stands_with_its_default() -> None:
@@ -40,3 +42,15 @@ def test_every_key_and_every_state_of_the_live_view_stands() -> None:
     assert list(rows(terminal, "The live view")) == [*get_args(State)]
     paces = ", ".join(f"{each:g}" for each in PACES_S[1:-1])
     assert paces in sections(terminal)["Keys"].tables[0][2]["does"]
+
+
+def test_every_shipped_catalogue_is_named_where_one_is_chosen() -> None:
+    named = set(shipped_catalogues())
+    cells = (
+        rows(INTERFACES, "Settings", 4)[f"{PREFIX}CATALOGUE"]["meaning"],
+        rows(INTERFACES, "Commands", 1)["--catalogue"]["meaning"],
+    )
+    for cell in cells:
+        assert set(coded(cell)) == named
+    row = rows(ROOT / "docs" / "deploy.md", "Settings")[f"{PREFIX}CATALOGUE"]
+    assert {*coded(row[""]), row["default"]} == named

@@ -29,6 +29,7 @@ from tests.deployment import (
     service,
     variables,
 )
+from tests.unit.test_docs import coded, sections
 
 SETTINGS: dict[str, type[Settings]] = {
     "market": MarketSettings,
@@ -127,7 +128,7 @@ def test_what_is_mounted_from_the_host_cannot_be_written(name: str) -> None:
 
 
 def test_only_what_people_look_at_is_published_and_only_on_the_loopback() -> None:
-    """R25: the API and the broker's page; on request Prometheus and Grafana."""
+    """R25: the API and the broker's page; on request those of Prometheus, Grafana and Jaeger."""
     published = {
         name: container["ports"]
         for name, container in compose_file()["services"].items()
@@ -138,6 +139,7 @@ def test_only_what_people_look_at_is_published_and_only_on_the_loopback() -> Non
         "rabbitmq": ["127.0.0.1:${ENERGYMARKET_RABBITMQ_PORT:-15672}:15672"],
         "prometheus": ["127.0.0.1:${ENERGYMARKET_PROMETHEUS_PORT:-9090}:9090"],
         "grafana": ["127.0.0.1:${ENERGYMARKET_GRAFANA_PORT:-3000}:3000"],
+        "jaeger": ["127.0.0.1:${ENERGYMARKET_JAEGER_PORT:-16686}:16686"],
     }
 
 
@@ -195,6 +197,15 @@ def test_a_container_gets_no_setting_that_its_service_does_not_know(name: str) -
     known = {PREFIX + field.upper() for field in SETTINGS[name].model_fields}
     given = {v for v in service(name)["environment"] if v.startswith(PREFIX)}
     assert given <= known
+
+
+def test_every_variable_of_the_compose_file_stands_in_its_document() -> None:
+    """R24; the passwords have a section of their own."""
+    given = variables((ROOT / "deploy" / "docker-compose.yml").read_text())
+    said = sections(ROOT / "docs" / "deploy.md")["Settings"].tables[0]
+    named = {name for row in said for name in coded(row["variable"])}
+    unset = {f"{PREFIX}{name}" for name in ("CREDIT_LIMIT_EUR", "HOME_POLICY", "API_TOKEN")}
+    assert {each for each in given if not each.endswith("_PASSWORD")} | unset == named
 
 
 def test_homes_keep_their_identity_over_a_restart_of_their_container() -> None:
@@ -336,6 +347,18 @@ def test_the_image_is_slim_runs_as_a_fixed_user_and_gets_signals_itself() -> Non
     assert "pip " not in final
 
 
+def test_what_makes_spans_is_in_the_image() -> None:
+    """Nothing of it is loaded where no collector is named."""
+    deps = _dockerfile().partition(" AS project\n")[0]
+    assert "--requirement /build/requirements-otlp.lock" in deps
+
+
+def test_numpy_starts_no_thread_per_processor_in_the_image() -> None:
+    """R1: ``pids_limit`` counts threads, and a machine may have more processors than it allows."""
+    final = _dockerfile().rpartition("\nFROM ")[2]
+    assert re.search(r"^ENV OPENBLAS_NUM_THREADS=1$", final, re.MULTILINE)
+
+
 def test_the_images_context_is_a_list_of_what_is_wanted() -> None:
     """No secret, ledger or test can slip into the image."""
     lines = (ROOT / ".dockerignore").read_text().splitlines()
@@ -345,6 +368,7 @@ def test_the_images_context_is_a_list_of_what_is_wanted() -> None:
     assert wanted == {
         "pyproject.toml",
         "requirements.lock",
+        "requirements-otlp.lock",
         "requirements-dev.lock",
         "README.md",
         "LICENSE",

@@ -8,16 +8,20 @@ import re
 import pytest
 import yaml
 
+from energymarket.settings import OTLP_ENDPOINT, otlp_endpoint
+from energymarket.tracing import Tracer, exported
 from tests.deployment import DEPLOY, OURS, WATCHING, compose_file, service
+from tests.fakes import RecordedLog
 
 FOLDER = DEPLOY / "observability"
 
 
-def test_prometheus_and_grafana_start_on_request_only() -> None:
+def test_prometheus_grafana_and_jaeger_start_on_request_only() -> None:
     profiles = {name: each.get("profiles") for name, each in compose_file()["services"].items()}
     assert {name: profiles[name] for name in WATCHING} == {
         "prometheus": ["observability"],
         "grafana": ["observability"],
+        "jaeger": ["observability"],
     }
     assert profiles["load"] == ["load"]
 
@@ -66,3 +70,35 @@ def test_whoever_looks_at_grafana_may_only_look() -> None:
     assert environment["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
     assert environment["GF_AUTH_BASIC_ENABLED"] == "false"
     assert environment["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+
+
+def test_grafana_asks_nobody_outside_for_anything() -> None:
+    environment = service("grafana")["environment"]
+    for asks in ("REPORTING_ENABLED", "CHECK_FOR_UPDATES", "CHECK_FOR_PLUGIN_UPDATES"):
+        assert environment[f"GF_ANALYTICS_{asks}"] == "false"
+    assert environment["GF_NEWS_NEWS_FEED_ENABLED"] == "false"
+    for fetches in ("PREINSTALL", "PUBLIC_KEY_RETRIEVAL"):
+        assert environment[f"GF_PLUGINS_{fetches}_DISABLED"] == "true"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_who_makes_spans_can_be_told_where_they_go_and_nobody_is_by_default(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that is empty means the same as one that is not there."""
+    makes_spans = name in ("market", "home")
+    given = service(name)["environment"].get(OTLP_ENDPOINT)
+    assert given == (f"${{{OTLP_ENDPOINT}:-}}" if makes_spans else None)
+    monkeypatch.setenv(OTLP_ENDPOINT, "")
+    with exported(otlp_endpoint(), name, RecordedLog().log) as tracer:
+        assert type(tracer) is Tracer
+
+
+def test_jaeger_keeps_no_more_traces_than_its_memory_holds_and_nothing_on_a_disk() -> None:
+    """Its own default is 100,000 traces, and one of a tick of 20 homes takes some 100 KB."""
+    jaeger = service("jaeger")
+    (option,) = jaeger["command"]
+    most = int(option.rpartition("max_traces=")[2])
+    assert most * 100_000 < int(jaeger["mem_limit"].removesuffix("m")) * 2**20
+    assert "volumes" not in jaeger
+    assert [each.partition(":")[0] for each in jaeger["tmpfs"]] == ["/tmp"]

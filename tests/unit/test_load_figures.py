@@ -1,4 +1,4 @@
-"""The figures of a load test: percentiles, schedule, knee, comparison, report."""
+"""The figures of a load test: percentiles, schedule, account, knee, report."""
 
 from __future__ import annotations
 
@@ -168,6 +168,24 @@ def test_the_account_adds_up_the_workers_from_the_first_order_to_the_last_receip
     assert parts["transport"] == pytest.approx(100), "300 collected, 200 of them computed"
 
 
+def test_a_market_that_hangs_until_a_run_is_cut_off_has_been_that_slow() -> None:
+    """A baseline would let it pass otherwise: 5 s of work, then 25 s of nothing."""
+    account = Account(1)
+    account.begin(1, 2**53)
+    times = {"first_sent_at": 100.0, "last_receipt_at": 105.0}
+    account.take(0, sample(settled_tick=50, orders=5_000, latencies={20_000: 5_000}, **times))
+    assert account.elapsed_s == 5.0
+    account.note_phases(phases(0, 0.0))
+    account.note_phases(phases(50, 1.0))
+    account.cut_off(130.0)
+    found = account.result(PLAN, ended="after 30 s", market={}, began_at="")
+    assert found.elapsed_s == 30.0
+    assert found.orders_per_s == pytest.approx(5_000 / 30)
+    assert sum(part.ms for part in found.parts) == pytest.approx(100), "of what was settled"
+    account.take(0, sample(settled_tick=51, first_sent_at=100.0, last_receipt_at=130.5))
+    assert account.elapsed_s == 30.5, "a receipt that came while it was being cut off"
+
+
 def phases(ticks: int, seconds: float) -> PhaseTotals:
     """Every phase took as long in all."""
     names = ("collect", "settle", "commit", "answer")
@@ -225,13 +243,28 @@ def test_a_number_of_homes_that_the_system_cannot_even_begin_with_does_not_hold(
         find_knee(measure, homes=200, most=1_000_000, pace_s=1.0)
 
 
+def test_a_limit_of_the_market_that_the_search_runs_into_does_not_hold() -> None:
+    """Five good steps are not lost by the sixth."""
+
+    def measure(homes: int) -> tuple[float, float]:
+        if homes > 20_000:
+            raise SettingsError(f"{homes} messages of orders a tick are more than the 20000.")
+        return 500.0, float(homes)
+
+    knee = find_knee(measure, homes=1_000, most=1_000_000, pace_s=1.0)
+    assert 18_000 <= knee.homes <= 20_000
+    assert re.search(r"; with ([\d,]{6}): \d+ messages of orders .* 20000\.$", knee.sentence())
+    with pytest.raises(SettingsError):
+        find_knee(measure, homes=32_000, most=1_000_000, pace_s=1.0)
+
+
 def test_the_search_ends_at_the_most_that_may_be_tried() -> None:
     knee = find_knee(system_that_holds(10**9), homes=100, most=1_000, pace_s=1.0)
     assert [step.homes for step in knee.steps] == [100, 200, 400, 800, 1_000]
     assert knee.sentence().endswith("more were not tried.")
 
 
-# --------------------------------------------------------------------------------- baseline, report
+# ------------------------------------------------------------------------------------------ report
 
 
 def result(*, orders: int = 1_000, mode: str = "closed", slow_ms: float = 20.0) -> Result:
@@ -267,42 +300,6 @@ def result(*, orders: int = 1_000, mode: str = "closed", slow_ms: float = 20.0) 
 
 def compared(then: Result, now: Result, ratio: float = 0.9) -> baseline.Verdict:
     return baseline.compare(then.as_json(), now.as_json(), ratio)
-
-
-def test_a_closed_run_is_compared_by_its_throughput() -> None:
-    assert compared(result(orders=1_000), result(orders=900)).ok
-    worse = compared(result(orders=1_000), result(orders=890))
-    assert not worse.ok
-    assert "orders/s: 89.0 now, 100.0 in the baseline, a ratio of 0.89" in worse.sentence()
-    assert compared(result(orders=1_000), result(orders=890), ratio=0.8).ok
-
-
-def test_an_open_run_is_compared_by_its_p99_for_its_pace_is_given() -> None:
-    fast, slow = result(mode="open"), result(mode="open", slow_ms=40.0)
-    assert compared(slow, fast).ok
-    assert not compared(fast, slow).ok
-
-
-def test_a_baseline_of_another_plan_is_refused_by_what_differs() -> None:
-    with pytest.raises(SettingsError, match="the baseline has mode closed, and this run open"):
-        baseline.check_comparable(result().as_json(), result(mode="open").plan)
-
-
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 99, "plan": {}}', "{}"])
-def test_a_baseline_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
-    file = tmp_path / "earlier.json"
-    file.write_text(text)
-    with pytest.raises(SettingsError, match="is not"):
-        baseline.read(file)
-    with pytest.raises(SettingsError, match="cannot be read"):
-        baseline.read(tmp_path / "nowhere.json")
-
-
-def test_a_written_report_can_be_a_baseline(tmp_path: Path) -> None:
-    report.write(report.folder_for(tmp_path / "a" / "b"), result(), None, None)
-    earlier = baseline.read(tmp_path / "a" / "b" / report.JSON)
-    baseline.check_comparable(earlier, result().plan)
-    assert baseline.compare(earlier, result().as_json(), 1.0).ok
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_measured(
@@ -343,8 +340,9 @@ def test_the_report_loads_nothing_and_runs_nothing() -> None:
 def test_the_report_has_the_numbers_and_a_plot_of_each_kind() -> None:
     made = result()
     html = page(made)
-    for number in ("1,000", "10.00", "after 10 s", "98,76", "home compute", "settle", "abc"):
-        assert number in html or number == "98,76", number
+    for number in ("1,000", "10.00", "after 10 s", "home compute", "settle", "abc"):
+        assert number in html, number
+    assert ">100,000</text>" in html, "an axis as far as the 98,767 orders of the last second"
     for drawn in ("orders/s over seconds", "ms over seconds", "ms over percentile"):
         assert f'aria-label="{drawn}"' in html
     assert 'aria-label="ms a tick over seconds"' in html

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from energymarket import topology
 from energymarket.bus.memory import MemoryBus
-from energymarket.messages import Offers, Receipts, Requests
+from energymarket.messages import Offers, Receipts, Requests, TickOpened
 from lab.load.fleets import LoadFleets
 from lab.load.latencies import Latencies
 from lab.load.pacing import Schedule
@@ -22,8 +23,9 @@ SIZES = [3, 4, 5]
 class Load:
     """The fleets of one worker in a world that has one home of its own."""
 
-    def __init__(self, *, homes_per_message: int = 0) -> None:
+    def __init__(self, *, homes_per_message: int = 0, sizes: Sequence[int] = tuple(SIZES)) -> None:
         self.world = World("sqlite://", homes=1)
+        self.sizes = sizes
         self.samples: list[Sample] = []
         keys = iter(f"load-key-{number}" for number in range(1_000))
         self.bus = MemoryBus(self.world.broker)
@@ -33,7 +35,7 @@ class Load:
             log=self.world.log.log,
             new_key=keys.__next__,
             instance="load",
-            sizes=SIZES,
+            sizes=sizes,
             homes_per_message=homes_per_message,
             report=self.samples.append,
         )
@@ -50,7 +52,7 @@ class Load:
 
     def joined(self) -> Load:
         for _ in range(20):
-            if self.samples and self.samples[-1].joined_fleets == len(SIZES):
+            if self.samples and self.samples[-1].joined_fleets == len(self.sizes):
                 return self
             self.turn()
         raise AssertionError("the fleets did not join")
@@ -114,6 +116,18 @@ def test_orders_travel_in_messages_of_at_most_so_many_homes_and_receipts_too() -
         assert 1 <= len(each.home) <= 2
     assert len(receipts) >= 5 * (2 + 2 + 3)
     assert load.total("orders") == 5 * sum(SIZES)
+    load.bus.close()
+
+
+def test_the_homes_of_a_load_make_fewer_gifts_than_two_to_a_home_of_a_message() -> None:
+    """So many fit; each message has the gifts of its own homes alone, to whomever they go."""
+    load = Load(homes_per_message=500, sizes=[6_000]).joined()
+    sent = spy_on(load)
+    load.go(ticks=24)
+    load.run_until_done()
+    gifts = [len(e.gift_wh) for e in sent if isinstance(e, Receipts) and len(e.home) == 500]
+    assert len(gifts) == 24 * 12
+    assert 0 < max(gifts) < 2 * 500
     load.bus.close()
 
 
@@ -224,6 +238,40 @@ def test_a_stall_that_outlasts_the_run_is_in_the_figures_too(load: Load) -> None
     assert load.total("unanswered") >= 8 * sum(SIZES)
     (p100,) = load.latencies().percentiles_ms([100])
     assert p100 >= 900
+
+
+def test_a_broker_that_is_gone_until_the_end_of_the_run_is_in_the_figures_too(load: Load) -> None:
+    """Who has lost the connection has not joined anew, and its orders are due all the same."""
+    load.go(pace_s=0.1)
+    load.turn(55)
+    load.world.broker.stop()
+    load.turn(100)
+    assert load.samples[-1].joined_fleets == 0
+    load.fleets.stop()
+    assert load.total("unanswered") >= 8 * sum(SIZES)
+    (p100,) = load.latencies().percentiles_ms([100])
+    assert p100 >= 900
+
+
+def test_the_first_moment_may_be_told_when_the_first_tick_that_counts_is_open(load: Load) -> None:
+    """However slow those before were: a market that needs 0.9 s for a tick keeps a pace of 1 s."""
+    load.world.market.change_clock(paused=None, pace_s=0.9)
+    base = load.samples[-1].first_tick + 3
+    load.fleets.go(Schedule(base, base + 4, math.inf, 1.0))
+    sent = spy_on(load)
+    for _ in range(600):
+        if any(isinstance(each, TickOpened) and each.tick == base for each in sent):
+            break
+        load.turn()
+    load.turn(2)
+    assert load.samples[-1].opened_tick == base, "said at once"
+    load.turn(100)
+    assert load.world.tick == base - 1, "the orders that count wait for a word"
+    load.fleets.go(Schedule(base, base + 4, load.world.clock.time_s, 1.0))
+    load.run_until_done()
+    assert load.total("orders") == 5 * sum(SIZES)
+    (p100,) = load.latencies().percentiles_ms([100])
+    assert p100 < 100
 
 
 def test_a_queue_of_a_fleet_is_that_of_a_home_process(load: Load) -> None:

@@ -70,8 +70,10 @@ def test_more_homes_to_a_message_than_surely_fit_are_refused() -> None:
         plan.check()
 
 
-def test_the_longest_message_of_a_load_fits_into_a_body_however_long_its_numbers() -> None:
-    """With two gifts to a home: pairing makes fewer than that on the whole."""
+def test_the_longest_message_with_two_gifts_to_a_home_fits_into_a_body() -> None:
+    """However long its numbers. Pairing makes fewer gifts than homes in all, but nothing bounds
+    those of one message so: a home that gives may have takers in many. That the homes of a load
+    stay far below is in ``test_load_fleets``."""
     homes = MOST_HOMES_PER_MESSAGE
     energy, money = [2 * MAX_ENERGY_WH] * homes, [-MAX_MONEY_NEUR] * homes
     home = [_HIGHEST_HOME] * homes

@@ -74,16 +74,23 @@ def broker() -> Iterator[str]:
         yield f"amqp://u:p@127.0.0.1:{listening.getsockname()[1]}/energymarket"
 
 
-def said_to(run: dict[str, Any], **plan: Any) -> EnergyMarketError:
+def market_that_says(run: dict[str, Any], pace_s: float = 0.5) -> Answer:
+    """A market that is asked for nothing but this."""
+    said = {"/run": json.dumps(run), "/clock": json.dumps({"pace_s": pace_s}), "/metrics": METRICS}
+    return lambda path, _: (200, said.get(path, "{}"))
+
+
+def said_to(run: dict[str, Any], *, clock_s: float = 0.5, **plan: Any) -> EnergyMarketError:
     """What is said to a plan when the market says this of itself."""
     made = replace(LoadPlan(amqp_url="amqp://127.0.0.1:1/v", homes=90, fleets=3), **plan)
-    with api(lambda *_: (200, json.dumps(run))) as market, pytest.raises(EnergyMarketError) as said:
+    answer = market_that_says(run, clock_s)
+    with api(answer) as market, pytest.raises(EnergyMarketError) as said:
         check_system(made, market)
     return said.value
 
 
 def test_a_system_that_can_take_the_load_is_taken(broker: str) -> None:
-    with api(lambda *_: (200, json.dumps(RUN))) as market:
+    with api(market_that_says(RUN)) as market:
         facts = check_system(LoadPlan(amqp_url=broker, homes=90, fleets=3, pace_s=1.0), market)
     assert (facts.run, facts.homes) == ("9a39b7a5a8de9da7", 7)
 
@@ -105,6 +112,8 @@ def test_a_market_that_settles_nothing_is_refused(changes: dict[str, Any], sente
     ("plan", "sentence"),
     [
         ({"pace_s": 0.1}, "--pace is 0.1 s and the market's own is 0.5 s a tick"),
+        ({"pace_s": 0.5}, "--pace is 0.5 s and the market's own is 0.5 s a tick"),
+        ({"pace_s": 1.0, "clock_s": 1.5}, "--pace is 1 s and the market's own is 1.5 s a tick"),
         ({"pace_s": 2.0}, "--pace is 2 s and the market waits 2 s for orders"),
         ({"homes": 300, "homes_per_message": 2}, "153 messages of orders a tick are more than"),
     ],
@@ -128,8 +137,10 @@ def test_who_is_asked_for_a_token_says_so_and_sends_the_one_it_has() -> None:
 
 @pytest.mark.parametrize("body", ["", "[]", "<html>", "{}"])
 def test_what_is_no_market_is_told_from_one(body: str) -> None:
-    with api(lambda *_: (200, body)) as found, pytest.raises(LoadFailed, match="is --api right"):
-        found.run()
+    with api(lambda *_: (200, body)) as found:
+        for ask in (found.run, found.pace_s):
+            with pytest.raises(LoadFailed, match="is --api right"):
+                ask()
 
 
 def test_phases_are_read_from_the_metrics_as_means_per_tick() -> None:

@@ -370,7 +370,8 @@ def refusals(world: World) -> dict[str, float]:
         for family in world.market.metrics.registry.collect()
         if family.name == "energymarket_messages_refused"
     )
-    return {s.labels["reason"]: s.value for s in family.samples if s.name.endswith("_total")}
+    counted = [each for each in family.samples if each.name.endswith("_total") and each.value]
+    return {each.labels["reason"]: each.value for each in counted}
 
 
 def test_a_home_with_a_wrong_stock_is_told_the_right_one_and_trades(world: World) -> None:

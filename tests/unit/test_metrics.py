@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
+from energymarket.bus.counters import BusCounters
 from energymarket.bus.memory import MemoryBroker, MemoryBus
-from energymarket.exporter import ServiceMetrics
+from energymarket.errors import SettingsError
+from energymarket.exporter import ServiceMetrics, serving
+from energymarket.refusals import DEAD_LETTER_REASONS, REFUSAL_REASONS
+from energymarket.settings import ExporterSettings
 from services.external import service as external_service
 from services.external.catalogue_file import load_catalogue
 from services.external.metrics import ExternalMetrics
@@ -26,10 +30,14 @@ from services.weather.metrics import WeatherMetrics
 from services.weather.service import WeatherService
 from tests.fakes import FakeClock, FakeMarket, RecordedLog
 from tests.metrics import faults, names_of
+from tests.servers import free_ports
 from tests.unit.test_docs import INTERFACES, rows
 from tests.unit.test_external_service import ALWAYS_WAR
 from tests.unit.test_weather_service import UnsteadyStore
 from tests.world import STRICT, Member, World
+
+OF_REQUESTS = {"energymarket_api_requests", "energymarket_api_request_seconds"}
+"""Their labels are of whoever asks: there is no list of them."""
 
 
 def described() -> list[tuple[str, Any]]:
@@ -175,6 +183,46 @@ def test_external_counts_bulletins_and_the_events_that_begin() -> None:
     assert value(metrics, "external_ticks_total") == 2
     assert value(metrics, "external_events_started_total", event=war.name) == 2
     assert value(metrics, "external_events_alive") == 0, "as the market says"
+
+
+@pytest.mark.parametrize(("name", "made"), described(), ids=[name for name, _ in described()])
+def test_every_counter_has_its_series_before_anything_happens(name: str, made: Any) -> None:
+    """``increase`` sees no increase in a series that comes with its first event."""
+    for metrics in made:
+        for family in metrics.registry.collect():
+            if family.name not in OF_REQUESTS:
+                assert family.samples, family.name
+
+
+def test_the_series_of_a_label_are_those_that_can_happen() -> None:
+    """What happens later adds none."""
+    market, home = MarketMetrics(), HomeMetrics(FakeClock())
+    labelled = {
+        "refused": market.refused,
+        "degraded": market.degraded,
+        "leaves": market.leaves,
+        "refusals": home._refusals,
+    }
+    shown = {
+        name: {value for each in family.samples for value in each.labels.values()}
+        for name, counter in labelled.items()
+        for family in counter.collect()
+    }
+    assert shown["refused"] == {*REFUSAL_REASONS, *DEAD_LETTER_REASONS}
+    assert shown["degraded"] == {"weather", "external"}
+    assert shown["leaves"] == {"left", "silent beyond their lease"}
+    assert shown["refusals"] == set(REFUSAL_REASONS)
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70])
+def test_what_can_be_no_name_of_a_host_is_a_sentence(host: str) -> None:
+    """R24."""
+    chosen = ExporterSettings(metrics_host=host, metrics_port=free_ports(1)[0])
+    with (
+        pytest.raises(SettingsError, match=rf"^ENERGYMARKET_METRICS_HOST is '{host}'; it must be"),
+        serving(ServiceMetrics(), BusCounters(), chosen),
+    ):
+        pass
 
 
 def test_a_process_that_serves_no_metrics_does_not_load_what_makes_them() -> None:

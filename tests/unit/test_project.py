@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements.lock", "requirements-parquet.lock", "requirements-dev.lock")
+LOCKS = tuple(f"requirements{ending}.lock" for ending in ("", "-parquet", "-otlp", "-dev"))
 TARGETS = {"help", "run", "test", "test-long", "check", "up", "down", "lock", "clean"}
 
 
@@ -64,15 +65,34 @@ def test_the_locks_name_nothing_twice() -> None:
     assert len(named) == len(set(named))
 
 
-def test_the_development_lock_pins_every_tool_that_is_asked_for() -> None:
-    pins = {name: pin for lock in LOCKS for name, pin in _pins(lock).items()}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    extra = project["project"]["optional-dependencies"]["parquet"]
-    tools = [*project["dependency-groups"]["dev"], *project["build-system"]["requires"]]
-    for line in [*tools, *extra]:
+def _check_pins(asked_for: list[str], pins: dict[str, str]) -> None:
+    for line in asked_for:
         wanted = Requirement(line)
         version = pins[canonicalize_name(wanted.name)].removeprefix("==")
         assert wanted.specifier.contains(version), f"{line} is locked to {version}"
+
+
+def test_the_development_lock_pins_every_tool_that_is_asked_for() -> None:
+    pins = {name: pin for lock in LOCKS for name, pin in _pins(lock).items()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    tools = [*project["dependency-groups"]["dev"], *project["build-system"]["requires"]]
+    _check_pins(tools, pins)
+
+
+@pytest.mark.parametrize("extra", ["parquet", "otlp"])
+def test_an_extra_has_a_lock_of_its_own_that_pins_what_it_asks_for(extra: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    _check_pins(project["optional-dependencies"][extra], _pins(f"requirements-{extra}.lock"))
+
+
+def test_together_the_extra_of_traces_and_what_runs_lack_nothing() -> None:
+    """The image installs these two and asks for nothing else: ``--no-deps``."""
+    pins = {**_pins("requirements.lock"), **_pins("requirements-otlp.lock")}
+    for name in _pins("requirements-otlp.lock"):
+        for line in distribution(name).requires or []:
+            wanted = Requirement(line)
+            if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
+                assert canonicalize_name(wanted.name) in pins, f"{name} needs {line}"
 
 
 # -------------------------------------------------------------------------------------------- make
@@ -100,7 +120,8 @@ def test_only_changed_locks_are_installed_again(tmp_path: Path) -> None:
     first = make_run()
     assert "--requirement requirements.lock" in first
     assert "--requirement requirements-parquet.lock" in first
-    assert "requirements-dev.lock" not in first, "who only runs it needs no tools"
+    for lock in ("requirements-dev.lock", "requirements-otlp.lock"):
+        assert lock not in first, "who only runs it needs neither tools nor traces"
     assert make_run() == "energymarket run --homes 3\n"
     later = (tmp_path / ".venv" / ".installed").stat().st_mtime + 10
     os.utime(tmp_path / "requirements.lock", (later, later))

@@ -330,6 +330,54 @@ def test_a_fault_of_ours_is_not_dressed_up_as_a_sentence() -> None:
         main(run)
 
 
+_CHATTERING = """
+from energymarket.runtime import main
+from energymarket.telemetry import configure
+
+def run():
+    log = configure("external", level="info", form="text")
+    while True:
+        log.info("tick")
+
+main(run)
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_process_whose_log_nobody_reads_any_more_ends_without_a_word(unbuffered: str) -> None:
+    """As ``python -m services.external | head -1`` leaves it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _CHATTERING],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stderr
+    assert process.stdout.readline().endswith("tick\n")
+    process.stdout.close()
+    with process.stderr:
+        assert (process.wait(30), process.stderr.read()) == (1, "")
+
+
+def test_a_broken_pipe_that_is_not_the_logs_is_a_fault_of_ours() -> None:
+    """A driver's error that was not translated: its traceback is what finds it."""
+    (reader, writer) = os.pipe()
+    try:
+        with os.fdopen(writer, "w") as log, pytest.MonkeyPatch.context() as patched:
+            patched.setattr(sys, "stdout", log)
+            with pytest.raises(BrokenPipeError):
+                main(_break_a_pipe)
+    finally:
+        os.close(reader)
+
+
+def _break_a_pipe() -> None:
+    raise BrokenPipeError
+
+
 def test_a_run_that_ends_well_ends_the_process_with_nothing_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -1,9 +1,10 @@
 """The settled ticks as they come: gathered, and put into bytes, once for all readers of the stream.
 
 One task looks at the market's view; while somebody reads, it makes the news of each new tick and
-wakes the readers. No reader has a buffer of its own. One that falls behind reads on from the
-ledger, a block at a time that all who are behind share; one whose connection takes nothing for a
-while is cut off, with no more waiting for it than a connection holds.
+tells the readers: those who wait for it over their connections, the others by waking their answers.
+No reader has a buffer of its own. One that falls behind reads on from the ledger, a block at a time
+that all who are behind share; one whose connection takes nothing for a while is cut off, with no
+more waiting for it than a connection holds.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:  # the second: no name of a host at all
         raise _wrong_host(host) from error
     # The protocol must be named: asyncio looks at it before it sets TCP_NODELAY, without which each
     # answer waits 40 ms for the reader's delayed acknowledgement.

@@ -8,7 +8,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
+
+Departure = Literal["left", "silent beyond their lease"]
+"""How a membership ends."""
 
 _STINT: Final = "left/"
 """Begins the name under which a stint is remembered; its key follows. No instance has a slash."""

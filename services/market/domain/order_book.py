@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import compress
+from typing import Final
 
 from energymarket.columns import Rows, is_long, long_zeros, many
 from energymarket.messages import Offers, Orders
 from energymarket.policies import Policy
+from energymarket.refusals import RefusalReason
 from services.market.domain.settlement import ABSENT, OrderColumns, Roster
 
 MAX_BALANCE_NEUR = 4 * 10**18
@@ -37,7 +39,7 @@ _LAST_SURPLUS_POLICY = int(Policy.SELL_IF_NONE)
 class Refusal:
     """One reason, and the homes that it struck."""
 
-    reason: str
+    reason: RefusalReason
     detail: str
     homes: tuple[int, ...]
 
@@ -189,25 +191,16 @@ class OrderBook:
         )
 
 
-_NOT_IN_ROSTER = ("not_in_roster", "this home does not take part in this tick")
-_DIFFERENT_COPY = ("different_copy", "another order of this home for this tick was taken already")
-_STOCK_MISMATCH = ("stock_mismatch", "the stock is not that of the home's last receipt")
-_ACCOUNT_FULL = ("account_full", "this home's money is beyond what the ledger can count")
-_WRONG_POLICY = ("wrong_policy", "offers need a policy from 1 to 3, requests one from 4 to 6")
-_IMPOSSIBLE_OFFER = ("impossible_amount", "an offer may not exceed stock + produced - consumed")
-_IMPOSSIBLE_REQUEST = (
-    "impossible_amount",
-    "a request must be what the home lacks: consumed - stock - produced",
+_IN_WORDS: Final[tuple[tuple[RefusalReason, str], ...]] = (
+    ("not_in_roster", "this home does not take part in this tick"),
+    ("different_copy", "another order of this home for this tick was taken already"),
+    ("stock_mismatch", "the stock is not that of the home's last receipt"),
+    ("account_full", "this home's money is beyond what the ledger can count"),
+    ("wrong_policy", "offers need a policy from 1 to 3, requests one from 4 to 6"),
+    ("impossible_amount", "an offer may not exceed stock + produced - consumed"),
+    ("impossible_amount", "a request must be what the home lacks: consumed - stock - produced"),
 )
-_IN_WORDS = (
-    _NOT_IN_ROSTER,
-    _DIFFERENT_COPY,
-    _STOCK_MISMATCH,
-    _ACCOUNT_FULL,
-    _WRONG_POLICY,
-    _IMPOSSIBLE_OFFER,
-    _IMPOSSIBLE_REQUEST,
-)
+"""By the number of the fault."""
 
 
 def _refusal(fault: int, homes: tuple[int, ...]) -> Refusal:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import sha256
+from typing import Final
 
 import msgspec
 
@@ -24,6 +25,8 @@ from services.market.domain.settlement import OrderColumns, Outcome, Roster
 FORMAT = 1
 DEGRADED_WEATHER = 1
 DEGRADED_EXTERNAL = 2
+DEGRADED: Final = {"weather": DEGRADED_WEATHER, "external": DEGRADED_EXTERNAL}
+"""The bits of ``degraded`` by the input that was not there in time."""
 
 
 class RecordCorrupt(EnergyMarketError):
