@@ -27,7 +27,6 @@ def of_tick(news: Headline, begun: Iterable[StoredEvent], homes_before: int | No
         change = {"tick": row.tick, "homes": row.homes, "before": homes_before}
         said.append(_event("homes", change))
     data = price_row(row).model_dump(mode="json") | {
-        "next_price_eur_per_kwh": eur_per_kwh(row.next_price_neur_per_wh),
         "head_hash": news.head_hash.hex(),
         "terms": [{"name": name, "eur_per_kwh": eur_per_kwh(value)} for name, value in news.terms],
     }
