@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.visitor import Visit, visit
 from tests.live_api import LiveApi
@@ -48,6 +48,7 @@ def test_a_market_that_runs_but_settles_nothing_is_stale_and_says_for_how_long(
     seen: Visit, api: LiveApi
 ) -> None:
     """The API answers all the time: that is not enough to be live."""
+    seen.state("WAITING")
     api.world.turn_until_tick(3)
     seen.until_tick(3)
     seen.state("STALE")
@@ -55,6 +56,28 @@ def test_a_market_that_runs_but_settles_nothing_is_stale_and_says_for_how_long(
     with api.ticking(pause_s=0.02):
         seen.until_tick(4)
         seen.until("() => document.getElementById('status-word').textContent !== 'STALE'")
+
+
+@pytest.mark.parametrize("file", ["page/format.js", "page/theme.css", "uplot/uPlot.iife.min.js"])
+def test_a_page_of_which_a_file_does_not_come_says_so_and_loads_itself_again(
+    seen: Visit, api: LiveApi, file: str
+) -> None:
+    """R25: as when the network changes under the browser, which happens while containers start."""
+    lost: list[Route] = []
+
+    def lose_the_first(route: Route) -> None:
+        lost.append(route)
+        route.abort() if len(lost) == 1 else route.continue_()
+
+    seen.state("WAITING")
+    api.world.turn_until_tick(1)
+    seen.page.route(f"**/static/{file}", lose_the_first)
+    with seen.page.expect_request(lambda each: each.url.endswith(file) and len(lost) == 1):
+        seen.open()
+        if file.endswith(".js"):  # without its colours the page goes on for that second
+            expect(seen.at("#status-why")).to_contain_text("could not be loaded; trying again")
+    seen.until_tick(1)
+    assert seen.page.evaluate("() => history.state") is None
 
 
 def test_a_run_that_is_over_says_so_and_shows_its_last_tick(seen: Visit, api: LiveApi) -> None:
