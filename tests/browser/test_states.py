@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
+from services.market.ledger import Retention
 from tests.browser.visitor import Visit, visit
 from tests.live_api import LiveApi
 from tests.world import STRICT, World
@@ -109,3 +110,27 @@ def test_a_market_whose_server_goes_is_reconnecting_and_nothing_it_said_is_lost(
     seen.state("RECONNECTING")
     expect(seen.at("#status-why")).to_have_text("The market does not answer.")
     seen.says("#price", price)
+
+
+def test_a_gap_that_the_ledger_has_forgotten_is_left_behind(browser: Browser) -> None:
+    """R22, R25: the stream goes on far beyond what the page has; it begins anew, once."""
+    api = LiveApi(World("sqlite://", homes=1, retention=Retention(ticks=20)))
+    try:
+        api.world.turn_until_tick(5)
+        with visit(browser, f"{api.server.url}/") as seen:
+            seen.until_tick(5)
+            api.server.stop()
+            seen.state("RECONNECTING")
+            api.world.turn_until_tick(60)
+            assert api.world.market.history.prices(6, 7, 1) == []
+            streams: list[str] = []
+            seen.page.on(
+                "request", lambda each: streams.append(each.url) if "/stream" in each.url else None
+            )
+            api.serve_again()
+            seen.until_tick(60)
+            api.world.turn_until_tick(62)
+            seen.until_tick(62)
+            assert [url.partition("?")[2] for url in streams] == ["from_tick=6", "from_tick=61"]
+    finally:
+        api.close()

@@ -27,6 +27,7 @@ export class Feed {
   #since; // when something last moved, by the clock that never jumps
   #asked = 0;
   #waitMs = FIRST_WAIT_MS;
+  #gap = false; // the stream cannot bring what was missed
 
   start() {
     this.#connect();
@@ -74,15 +75,20 @@ export class Feed {
     hear("clock", (clock) => this.setClock(clock));
   }
 
-  /** Before each connection: is it the same run, and is the gap short enough to be streamed? */
+  /**
+   * Before each connection: is it the same run, and is the gap short enough to be streamed? One that
+   * the stream has left open, because the ledger holds these ticks no more, is left behind.
+   */
   async #catchUp() {
     const run = await ask("/run");
     if (this.run && run.run !== this.run.run) this.history.clear();
     this.run = run;
     const { newest } = this.history;
-    if (run.tick > 0 && (newest === 0 || run.tick < newest || run.tick - newest > KEPT)) {
+    const far = newest === 0 || run.tick < newest || run.tick - newest > KEPT;
+    if (run.tick > 0 && (far || this.#gap)) {
       const { prices } = await ask(`/prices?limit=${KEPT}`);
       this.history.replace(prices);
+      this.#gap = false;
       const last = prices[prices.length - 1];
       if (last) this.#since = performance.now() - Math.max(0, Date.now() - Date.parse(last.at));
     }
@@ -95,7 +101,9 @@ export class Feed {
   #tick(tick) {
     this.#since = performance.now();
     this.why = "";
-    if (!this.history.add(tick)) this.#lost(this.#source);
+    if (this.history.add(tick)) return;
+    this.#gap = true;
+    this.#lost(this.#source);
   }
 
   /** A clock, from the stream or as the answer to a write. */
