@@ -34,9 +34,6 @@ async function answer(path, options) {
 export const ask = async (path) =>
   (await answer(path, { headers: { Accept: "application/json" } })).json();
 
-/** The text of a read. */
-export const askText = async (path) => (await answer(path, {})).text();
-
 /** The JSON of a write, with the token. */
 export async function write(method, path, body) {
   const headers = { Authorization: `Bearer ${token.get()}`, "Content-Type": "application/json" };
