@@ -31,6 +31,7 @@ from services.home.domain.profile import PROFILES, PolicyChoice
 from services.market.domain.pricing import PRICE_MODELS
 from services.market.domain.rules import Rules
 from services.market.ledger import TEMPORARY, Retention
+from services.market.pacing import LONGEST_PACE_S
 from services.market.tick_cycle import Tempo
 from services.weather.domain.climate import CLIMATES
 
@@ -84,7 +85,9 @@ def run(
     homes: Annotated[int, typer.Option(min=1, max=1_000_000, help="homes in the world")] = 20,
     ticks: Annotated[int, typer.Option(min=0, help="ticks to settle; 0 runs until Ctrl-C")] = 0,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="the luck of this world")] = 42,
-    pace: Annotated[float, typer.Option(min=0, help="seconds per tick; 0 is full speed")] = 1.0,
+    pace: Annotated[
+        float, typer.Option(min=0, max=LONGEST_PACE_S, help="seconds per tick; 0 is full speed")
+    ] = 1.0,
     headless: Annotated[bool, typer.Option("--headless", help="a line per tick, no table")] = False,
     out: Annotated[
         Path | None, typer.Option(help="folder that keeps the ledger, tables and a report")
