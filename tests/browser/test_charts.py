@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.visitor import MINUS, PHONE, Visit, as_number, visit
 from tests.live_api import LiveApi
@@ -187,3 +187,32 @@ def test_what_is_remembered_stays_bounded_over_ten_thousand_ticks(seen: Visit) -
         }"""
     )
     assert all(kept["KEPT"] <= size <= 1.2 * kept["KEPT"] for size in kept["sizes"])
+
+
+def answered_late(route: Route) -> None:
+    """As by a market that is busy."""
+    route.request.frame.page.wait_for_timeout(1_500)
+    route.continue_()
+
+
+@pytest.mark.parametrize("answer", [lambda route: route.fulfill(status=404), answered_late])
+def test_terms_are_asked_for_once_however_often_the_page_is_drawn(
+    seen: Visit, answer: Callable[[Route], None]
+) -> None:
+    """R16: and those of another tick do not stand there as if they were these."""
+    asked: list[str] = []
+    seen.page.on("request", lambda each: asked.append(each.url) if "/prices/" in each.url else None)
+    seen.page.route(f"**/prices/{TICKS - 1}", answer)
+    seen.at("#price-chart").focus()
+    seen.page.keyboard.press("End")
+    terms_shown(seen, TICKS)
+    asked.clear()
+    seen.page.keyboard.press("ArrowLeft")
+    seen.page.wait_for_timeout(2_500)
+    assert len(asked) == 1
+    if answer is not answered_late:
+        expect(seen.at("#waterfall tr")).to_have_count(0)
+        expect(seen.at("#why-sum")).to_have_text("The market answered with 404.")
+        seen.complaints.clear()  # the browser tells of the 404 too
+    else:
+        terms_shown(seen, TICKS - 1)
