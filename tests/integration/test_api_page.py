@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from services.market.api.app import STATIC
+from services.market.api.routes.page import STATIC
 from tests.browser.visitor import browsing, visit
 from tests.live_api import LiveApi
 from tests.world import World
