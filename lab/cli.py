@@ -34,6 +34,7 @@ from services.home.domain.profile import PROFILES, PolicyChoice
 from services.market.domain.pricing import PRICE_MODELS
 from services.market.domain.rules import Rules
 from services.market.ledger import TEMPORARY, Retention
+from services.market.pacing import LONGEST_PACE_S
 from services.market.tick_cycle import Tempo
 from services.weather.domain.climate import CLIMATES
 
@@ -98,7 +99,7 @@ def run(
     ticks: Annotated[int, typer.Option(min=0, help="ticks to settle; 0 runs until Ctrl-C")] = 0,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="the luck of this world")] = 42,
     pace: Annotated[
-        float, typer.Option(min=0, max=86_400, help="seconds per tick; 0 is full speed")
+        float, typer.Option(min=0, max=LONGEST_PACE_S, help="seconds per tick; 0 is full speed")
     ] = 1.0,
     headless: Annotated[bool, typer.Option("--headless", help="a line per tick, no table")] = False,
     out: Annotated[

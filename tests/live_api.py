@@ -22,11 +22,19 @@ class LiveApi:
     """A ``World`` and an API server over it; the world stands still unless it is turned."""
 
     def __init__(self, world: World, **options: Any) -> None:
-        self.world = world
-        self.app = create_app(world.market, token=TOKEN, log=world.log.log, **options)
-        self.server = ApiServer(self.app, host="127.0.0.1", port=0, log=world.log.log)
-        self.server.start()
+        self.world, self._options = world, options
+        self._serve(port=0)
         self.client = httpx.Client(base_url=self.server.url, timeout=10)
+
+    def _serve(self, port: int) -> None:
+        log = self.world.log.log
+        self.app = create_app(self.world.market, token=TOKEN, log=log, **self._options)
+        self.server = ApiServer(self.app, host="127.0.0.1", port=port, log=log)
+        self.server.start()
+
+    def serve_again(self) -> None:
+        """A new server at the address of the one that was stopped."""
+        self._serve(self.server.port)
 
     def close(self) -> None:
         """Stops the server, then the market."""

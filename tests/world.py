@@ -19,7 +19,7 @@ from services.home.service import HomeService
 from services.market.books import Books
 from services.market.domain.rules import Rules
 from services.market.leadership import EpochWatch
-from services.market.ledger import Ledger
+from services.market.ledger import Ledger, Retention
 from services.market.service import MarketService
 from services.market.tick_cycle import Tempo
 from services.weather.domain.climate import CLIMATES
@@ -65,8 +65,10 @@ class World:
         tempo: Tempo = STRICT,
         seed: int = 42,
         max_orders_in_flight: int = 100,
+        retention: Retention | None = None,
     ) -> None:
         self.url, self.seed, self._in_flight = url, seed, max_orders_in_flight
+        self._retention = retention
         self.tempo = replace(tempo, start_homes=homes)
         self.clock, self.log = FakeClock(), RecordedLog()
         self.broker, self.store = MemoryBroker(), MemoryWeatherStore()
@@ -94,7 +96,7 @@ class World:
 
     def new_market(self) -> tuple[MarketService, Member]:
         """A market on this world's ledger and broker, as a restarted process would be."""
-        ledger = Ledger.open(self.url, Rules(seed=self.seed))
+        ledger = Ledger.open(self.url, Rules(seed=self.seed), self._retention)
         _LEDGERS.append(ledger)
         ledger.raise_epoch(self.clock.now())
         bus = MemoryBus(self.broker)

@@ -70,3 +70,19 @@ class MarketMetrics(ServiceMetrics):
         self.decode_seconds = phase_seconds.labels("decode")
         self.take_seconds = phase_seconds.labels("take")
         self.encode_seconds = phase_seconds.labels("encode")
+
+    @property
+    def late_messages(self) -> int:
+        """Orders that came after their tick was settled without them, one per home and tick."""
+        return _total(self.late)
+
+    @property
+    def refused_messages(self) -> int:
+        """Messages or orders not taken, for whatever reason."""
+        return _total(self.refused)
+
+
+def _total(counter: Counter) -> int:
+    """What a counter has counted, over all of its labels."""
+    samples = (sample for family in counter.collect() for sample in family.samples)
+    return int(sum(sample.value for sample in samples if sample.name.endswith("_total")))

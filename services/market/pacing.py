@@ -12,6 +12,9 @@ from typing import Final
 
 from services.market.errors import ClockRuns
 
+LONGEST_PACE_S: Final = 86_400
+"""The most between two openings: of the setting, and of who changes it while the market runs."""
+
 WINDOW_TICKS: Final = 200
 """The settled ticks that rates and times are of."""
 

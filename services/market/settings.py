@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from energymarket.settings import RedisUrl, Settings
 from services.market.domain.pricing import PRICE_MODELS
+from services.market.pacing import LONGEST_PACE_S
 
 
 def _known_model(name: str) -> str:
@@ -33,7 +34,10 @@ class MarketSettings(Settings):
     )
     seed: int = Field(default=42, ge=0, le=2**63 - 1, description="the luck of this world")
     tick_seconds: float = Field(
-        default=1.0, ge=0, le=86_400, description="pace; 0 is as fast as the barrier allows"
+        default=1.0,
+        ge=0,
+        le=LONGEST_PACE_S,
+        description="pace; 0 is as fast as the barrier allows",
     )
     tick_deadline_seconds: float = Field(
         default=5.0, ge=0, le=1_200, description="longest wait for orders; 0 waits for all"

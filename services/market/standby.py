@@ -10,7 +10,6 @@ from energymarket.messages import EventStart
 from energymarket.telemetry import Log
 from services.market.books import KnownPolicies
 from services.market.domain.audit import Residuals
-from services.market.domain.pricing import PRICE_MODELS
 from services.market.errors import LedgerUnavailable, StandingBy
 from services.market.leadership import Leadership
 from services.market.ledger import History, Ledger
@@ -122,7 +121,6 @@ class Standby:
         if last:
             self.policies.learn(last)
         fleets = tuple(fleet for fleet in ledger.fleets() if fleet.left_tick is None)
-        start = PRICE_MODELS[world.price_model]().start_neur_per_wh
         return View(
             standing_by=True,
             run=world.run,
@@ -133,12 +131,10 @@ class Standby:
             opened_at=self._clock.now(),
             last=last,
             head_hash=head_hash.hex(),
-            next_price_neur_per_wh=last.next_price_neur_per_wh if last else start,
             residuals=Residuals(),
             fleets=fleets,
             homes=sum(len(fleet.homes) for fleet in fleets),
             roster_homes=len(last.home) if last else 0,
-            absent_homes=last.absent if last else 0,
             forecast_mdeg={},
             waiting_for=("the market that settles",),
             broker_connected=False,

@@ -40,12 +40,10 @@ class View:
     opened_at: float
     last: SettledTick | None
     head_hash: str
-    next_price_neur_per_wh: int
     residuals: Residuals
     fleets: tuple[Fleet, ...]
     homes: int
     roster_homes: int
-    absent_homes: int
     forecast_mdeg: dict[int, int]
     waiting_for: tuple[str, ...]
     broker_connected: bool

@@ -63,7 +63,7 @@ def test_every_control_is_reached_by_tab_in_the_order_of_the_page(
             seen.page.keyboard.press("Tab")
         wanted = [
             *("Skip to the market", "API", "48 ticks", "720 ticks", "price-chart"),
-            *("Table of these ticks", "Prices as CSV", "pause", "lock", "full"),
+            *("Table of these ticks", "The newest 10,000 prices as CSV", "pause", "lock", "full"),
             *("event-name", "event-ttl", "Start", "ledger", "Table of these gifts"),
             *("homes-search", "home", "Home 1", "OpenAPI"),
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.embedded import embedded_run, set_clock
 from tests.browser.visitor import Visit, as_number, visit
@@ -134,3 +134,42 @@ def test_a_row_opens_the_history_of_its_home(seen: Visit) -> None:
         assert cells[1] == f"{receipt['produced_kwh']:.3f}"
         assert cells[9] == f"{receipt['stock_kwh']:.3f}"
     expect(seen.at("dialog canvas")).to_be_visible()
+
+
+def test_an_answer_that_comes_late_does_not_show_another_home(seen: Visit) -> None:
+    """R8: nor one that nobody wants any more."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    seen.page.route("**/homes/3", hold)
+    seen.at("#homes-search").fill("3")
+    seen.at(".grid-body .grid-row").click()
+    expect(seen.at("dialog h2")).to_have_text("Home 3")
+    seen.page.keyboard.press("Escape")
+    seen.at("#homes-search").fill("7")
+    seen.at(".grid-body .grid-row").click()
+    expect(seen.at("dialog tbody tr").first).to_be_visible()
+    with seen.page.expect_response("**/homes/3"):
+        held[0].continue_()
+    seen.page.wait_for_timeout(200)
+    expect(seen.at("dialog h2")).to_have_text("Home 7")
+
+
+def test_what_a_home_was_shown_with_is_let_go_when_it_is_closed(seen: Visit) -> None:
+    """A page on which homes are looked at all day does not fill the memory."""
+    session = seen.page.context.new_cdp_session(seen.page)
+    session.send("Performance.enable")
+
+    def listeners_after(times: int) -> int:
+        for _ in range(times):
+            seen.at(".grid-body .grid-row").first.click()
+            expect(seen.at("dialog canvas")).to_be_visible()
+            seen.page.keyboard.press("Escape")
+        session.send("HeapProfiler.collectGarbage")
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return next(int(each["value"]) for each in metrics if each["name"] == "JSEventListeners")
+
+    few = listeners_after(2)
+    assert listeners_after(8) <= few + 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.embedded import TOKEN, embedded_run, set_clock
 from tests.browser.visitor import Visit, visit
@@ -132,6 +132,27 @@ def test_a_wrong_token_opens_nothing_and_is_not_kept(seen: Visit) -> None:
     seen.complaints.clear()  # the browser tells of the 401 too
 
 
+@pytest.mark.parametrize("status", [422, 0])
+def test_a_token_that_could_not_be_tried_is_not_kept(seen: Visit, status: int) -> None:
+    """R25: whether the market refuses the trial or does not answer at all."""
+
+    def fail(route: Route) -> None:
+        if route.request.method != "PATCH":
+            route.continue_()
+        elif status:
+            route.fulfill(status=status, json={"detail": "no"})
+        else:
+            route.abort()
+
+    seen.page.route("**/clock", fail)
+    seen.type_token(TOKEN)
+    expect(seen.at("#control-says")).to_have_text("no" if status else "The market does not answer.")
+    assert seen.page.evaluate("() => sessionStorage.length") == 0
+    seen.page.reload()
+    expect(seen.at("#controls")).to_be_hidden()
+    seen.complaints.clear()  # the browser tells of it too
+
+
 def test_the_token_stays_in_its_tab_and_goes_when_it_is_locked(seen: Visit) -> None:
     seen.unlock(TOKEN)
     expect(seen.at("#controls")).to_be_visible()
@@ -151,6 +172,14 @@ def test_prices_and_ledger_can_be_saved(seen: Visit, tmp_path: Path) -> None:
     assert prices.value.suggested_filename == "prices.csv"
     assert prices.value.path().read_text().startswith("tick,price_eur_per_kwh,")
     seen.unlock(TOKEN)
+    # As with a ledger that takes minutes to come: times in which calls must be answered are short,
+    # and so is the line.
+    seen.page.evaluate(
+        "() => { const real = AbortSignal.timeout.bind(AbortSignal);"
+        " AbortSignal.timeout = (ms) => real(ms / 100); }"
+    )
+    line = {"offline": False, "latency": 0, "downloadThroughput": 200_000, "uploadThroughput": -1}
+    seen.page.context.new_cdp_session(seen.page).send("Network.emulateNetworkConditions", line)
     with seen.page.expect_download() as ledger:
         seen.at("#ledger").click()
     assert ledger.value.suggested_filename == "ledger.db"

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from energymarket.clock import Clock
+from services.market.settings import MarketSettings
 from services.market.tick_cycle import Tempo
 from tests.fakes import FakeClock
 from tests.live_api import PROBLEM, TOKEN, LiveApi, problem_in
@@ -115,7 +116,7 @@ def test_a_step_of_a_running_clock_is_refused_with_what_to_do(api: LiveApi) -> N
 
 def test_a_pause_takes_back_the_steps_that_are_left(api: LiveApi) -> None:
     with api.ticking():
-        change(api, state="paused", pace_s=3_600)
+        change(api, state="paused", pace_s=86_400)
         assert step(api, ticks=100).json()["steps_left"] >= 99
         assert change(api, state="paused").json()["steps_left"] == 0
     rested_at = come_to_rest(api)
@@ -158,6 +159,13 @@ def test_a_restarted_market_runs_at_the_pace_of_its_settings() -> None:
     live.close()
 
 
+def test_every_pace_that_the_settings_allow_is_taken(api: LiveApi) -> None:
+    """R24: whoever asks for the pace that there is has changed nothing, and is right."""
+    longest = MarketSettings(tick_seconds=86_400).tick_seconds
+    with api.ticking():
+        assert change(api, pace_s=longest).json()["pace_s"] == longest
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -165,9 +173,9 @@ def test_a_restarted_market_runs_at_the_pace_of_its_settings() -> None:
         ({"speed": 2}, "it takes state, pace_s"),
         ({"state": "stopped"}, "one of running, paused"),
         ({"state": None}, "one of running, paused"),
-        ({"pace_s": -1}, "a number from 0 to 3600"),
-        ({"pace_s": 3_601}, "a number from 0 to 3600"),
-        ({"pace_s": "1"}, "a number from 0 to 3600"),
+        ({"pace_s": -1}, "a number from 0 to 86400"),
+        ({"pace_s": 86_401}, "a number from 0 to 86400"),
+        ({"pace_s": "1"}, "a number from 0 to 86400"),
         ([], "a JSON object with state, pace_s"),
     ],
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from services.market.api.app import STATIC
+from services.market.api.routes.page import STATIC
 from tests.browser.visitor import browsing, visit
 from tests.live_api import LiveApi
 from tests.world import World
@@ -97,7 +97,8 @@ def test_the_page_loads_each_of_its_files_once_and_no_file_is_left_over(api: Liv
     waiting = list(loaded)
     while waiting:
         name = waiting.pop()
-        for other in re.findall(r'from "\./([a-z]+\.js)"', (STATIC / "page" / name).read_text()):
+        text = (STATIC / "page" / name).read_text()
+        for other in re.findall(r'(?:from "\.|import\("/static/page)/([a-z]+\.js)"', text):
             if other not in loaded:
                 loaded.add(other)
                 waiting.append(other)

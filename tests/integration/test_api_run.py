@@ -66,10 +66,22 @@ def test_the_audit_shows_every_invariant_with_its_residual(api: LiveApi) -> None
         assert audit[name] == 0
     assert audit["bounds_violations"] == 0
     assert audit["outcomes_violations"] == 0
+    assert (audit["late_messages"], audit["refused_messages"]) == (0, 0)
     assert [i["name"] for i in audit["invariants"]] == [
         *("energy", "bounds", "gifts", "money", "outcomes", "replay")
     ]
     assert all(invariant["residual"] == 0 for invariant in audit["invariants"])
+
+
+def test_the_audit_counts_messages_that_were_late_or_refused(api: LiveApi) -> None:
+    """R13: for any reason; the invariants hold all the same."""
+    metrics = api.world.market.metrics
+    metrics.late.inc(2)
+    metrics.refused.labels("malformed").inc()
+    metrics.refused.labels("trimmed").inc(3)
+    audit = api.get("/audit")
+    assert (audit["late_messages"], audit["refused_messages"]) == (2, 4)
+    assert audit["ok"] is True
 
 
 def test_the_audit_reads_the_ledger_back(api: LiveApi) -> None:

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -16,7 +17,8 @@ from fastapi.responses import StreamingResponse
 
 from energymarket.errors import PortInUse, SettingsError
 from services.market.api import ApiServer, create_app
-from tests.live_api import TOKEN, LiveApi
+from services.market.api.connection import TURNED_AWAY_AT_ONCE, Limits
+from tests.live_api import TOKEN, LiveApi, problem_in
 from tests.world import World
 
 
@@ -29,9 +31,20 @@ def world() -> Iterator[World]:
     made.kill_market()
 
 
-def server_of(world: World, *, host: str = "127.0.0.1", port: int = 0) -> ApiServer:
+def server_of(
+    world: World, *, host: str = "127.0.0.1", port: int = 0, limits: Limits | None = None
+) -> ApiServer:
     app = create_app(world.market, token=TOKEN, log=world.log.log)
-    return ApiServer(app, host=host, port=port, log=world.log.log)
+    return ApiServer(app, host=host, port=port, log=world.log.log, limits=limits)
+
+
+def ended(connection: socket.socket) -> bool:
+    """Whether the other side ends the connection, within some seconds, without a word."""
+    connection.settimeout(5)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
 
 
 def test_port_0_takes_a_free_port_and_the_url_tells_it(world: World) -> None:
@@ -114,6 +127,65 @@ def test_it_stops_within_a_second_whatever_is_open(world: World) -> None:
         assert time.monotonic() - began < 1.0
     assert not [thread for thread in threading.enumerate() if thread.name == "api"]
     assert [line for line in world.log.lines if line["level"] != "info"] == []
+
+
+def test_one_too_many_is_told_so_by_a_problem_and_many_too_many_are_cut_off(world: World) -> None:
+    """R25: silent connections leave the descriptors to the ledger, and the others served."""
+    server = server_of(world, limits=Limits(connections=3))
+    server.start()
+    address = ("127.0.0.1", server.port)
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(socket.create_connection(address))
+        served = stack.enter_context(httpx.Client(base_url=server.url))
+        assert served.get("/price").status_code == 200
+        answer = httpx.get(f"{server.url}/price")
+        assert problem_in(answer, 503)["detail"].startswith("too many are connected")
+        assert answer.headers["retry-after"] == "5"
+        assert answer.headers["connection"] == "close"
+        for _ in range(TURNED_AWAY_AT_ONCE):
+            stack.enter_context(socket.create_connection(address))
+        assert ended(stack.enter_context(socket.create_connection(address)))
+        assert served.get("/price").status_code == 200
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"GET /price HTTP/1.1\r\n",
+        b"PATCH /clock HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+    ],
+    ids=["nothing", "half a head", "half a body"],
+)
+def test_a_connection_on_which_no_whole_request_comes_is_ended(world: World, said: bytes) -> None:
+    """R25: also the second time, after a request that was answered."""
+    server = server_of(world, limits=Limits(connections=10, silent_s=0.3))
+    server.start()
+    for first in (b"", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            if first:
+                connection.sendall(first)
+                told = b""
+                while not told.endswith(b'{"status":"alive"}'):
+                    told += connection.recv(65_536)
+            connection.sendall(said)
+            assert ended(connection)
+    server.stop()
+
+
+def test_a_connection_that_is_answered_for_long_is_not_ended(world: World) -> None:
+    """R22: a reader of the stream says nothing for hours."""
+    server = server_of(world, limits=Limits(connections=10, silent_s=0.2))
+    server.start()
+    with httpx.stream("GET", f"{server.url}/stream") as answer:
+        began = time.monotonic()
+        for _ in answer.iter_raw():
+            if time.monotonic() - began > 0.5:
+                break
+            world.turn_until_tick(world.tick + 1)
+    server.stop()
 
 
 def test_streams_are_told_that_the_server_ends(world: World) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from energymarket.messages import EventStart
 from services.market.tick_cycle import Tempo
 from tests.live_api import TOKEN, LiveApi, problem_in
 from tests.world import World
@@ -153,6 +154,24 @@ def test_several_events_of_one_name_are_told_apart(api: LiveApi) -> None:
     alive = [event for event in api.get("/events")["alive"] if event["name"] == "heat_wave"]
     assert {event["id"] for event in alive} == ids
     assert terms(api, api.world.tick + 1)["event:heat_wave"] == 150_000
+
+
+def test_an_event_that_lives_long_is_told_as_it_began_however_many_began_since(
+    api: LiveApi,
+) -> None:
+    """R19."""
+    with api.ticking():
+        started = api.start_event({**HEAT, "ttl_ticks": 5_000}).json()
+    api.world.turn_until_tick(started["start_tick"])
+    for _ in range(1_200):
+        api.world.market.start_event(
+            EventStart(name="blink", coefficient_neur_per_wh=1, ttl_ticks=1)
+        )
+    api.world.turn_until_tick(api.world.tick + 3)
+    alive = api.get("/events")["alive"]
+    (found,) = [event for event in alive if event["name"] == "heat_wave"]
+    for name in ("id", "start_tick", "ttl_ticks", "source"):
+        assert found[name] == started[name]
 
 
 def test_past_events_are_bounded_by_the_limit(api: LiveApi) -> None:

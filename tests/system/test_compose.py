@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from energymarket import topology
 from energymarket.settings import OTLP_ENDPOINT
@@ -127,6 +128,38 @@ def test_the_page_of_the_stack_is_live_with_all_its_homes(stack: Stack) -> None:
         seen.at("#homes-title").scroll_into_view_if_needed()
         seen.says("#homes-count", str(HOMES))
         assert seen.complaints == []
+        assert seen.hosts == {f"127.0.0.1:{stack.port}"}
+
+
+def test_the_page_of_the_stack_moves_the_market_and_says_when_the_broker_is_gone(
+    stack: Stack,
+) -> None:
+    """R19, R22, R25: by its buttons, with the token; and it recovers by itself."""
+    with browsing() as browser, visit(browser, f"http://127.0.0.1:{stack.port}/") as seen:
+        seen.state("LIVE")
+        price = seen.at("#price").inner_text()
+        moved = "(price) => document.getElementById('price').textContent !== price"
+        seen.until(moved, argument=price)
+        seen.unlock(stack.token)
+        seen.at("#event-name").fill("general_strike")
+        seen.at("#event-form button").click()
+        expect(seen.at(".band.raise").filter(has_text="general strike")).to_be_visible()
+        seen.at("#pause").click()
+        seen.state("PAUSED")
+        settled = stack.get("/run")["tick"]
+        seen.until_tick(settled)
+        seen.at("#step").click()
+        seen.until_tick(settled + 1)
+        assert stack.get("/run")["tick"] == settled + 1
+        seen.at("#pause").click()
+        seen.state("LIVE")
+        stack.compose("stop", "rabbitmq")
+        try:
+            expect(seen.at("#status-word")).to_have_text(re.compile("STALE|RECONNECTING"))
+        finally:
+            stack.compose("start", "rabbitmq")
+        seen.until_tick(settled + 5)
+        seen.state("LIVE")
         assert seen.hosts == {f"127.0.0.1:{stack.port}"}
 
 

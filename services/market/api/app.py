@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import anyio.to_thread
 import structlog
@@ -24,8 +23,6 @@ from services.market.api.guard import Guard
 from services.market.api.refusals import refuse_unknown
 from services.market.api.routes import ROUTERS, page
 from services.market.shown import Shown
-
-STATIC: Final = Path(__file__).parent / "static"
 
 _READERS = 4
 """Reads of the ledger at once: few, for they share connections and processor with the market."""
@@ -67,7 +64,7 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router, dependencies=[Depends(refuse_unknown)])
     app.include_router(page.router, include_in_schema=False)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", StaticFiles(directory=page.STATIC), name="static")
     openapi.complete(app)
     problems.install(app, contract)
     app.user_middleware.append(

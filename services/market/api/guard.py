@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from energymarket.telemetry import Log
+from services.market.api.connection import is_crowded
 from services.market.api.contract import WITHOUT_HEAD
 from services.market.api.problems import Problem, problem_response
 
@@ -86,6 +87,9 @@ class Guard:
         if scope["method"] == "HEAD" and scope["path"] not in WITHOUT_HEAD:
             # Whatever can be got has a head; the server below sends no body with it.
             inner = {**scope, "method": "GET"}
+        if is_crowded(scope):
+            await problem_response(_too_many(), scope["path"])(inner, receive, send_guarded)
+            return
         try:
             await self._app(inner, _bounded(scope, receive), send_guarded)
         except Exception:
@@ -119,6 +123,11 @@ def _bounded(scope: Scope, receive: Receive) -> Receive:
         return message
 
     return receive_bounded
+
+
+def _too_many() -> Problem:
+    headers = {"Retry-After": "5", "Connection": "close"}
+    return Problem(503, "too many are connected to this market; try again", headers=headers)
 
 
 def _too_large() -> HTTPException:

@@ -54,7 +54,7 @@ def problems(*statuses: int) -> Responses:
     """The ``responses`` of a route that may answer with these, and with what any route may."""
     return {
         status: {"description": _WHY[status], "content": {MEDIA_TYPE: {"schema": _REF}}}
-        for status in sorted({*statuses, 422, 500})
+        for status in sorted({*statuses, 422, 500, 503})
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
 import resource
@@ -13,20 +12,24 @@ from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from energymarket.errors import EnergyMarketError, PortInUse, SettingsError
 from energymarket.telemetry import Log
-from services.market.api.line import with_line
+from services.market.api.connection import TURNED_AWAY_AT_ONCE, Limits, within
 
 MAX_CONNECTIONS: Final = 2_048
 """A thousand readers of the stream, and as many again who ask: one that only listens costs about
 40 KiB, and a fraction of a millisecond per tick."""
 
-_OTHER_FILES = 128
-"""What the ledger, the broker and the process itself need besides."""
+_ACCEPTED_AT_ONCE = 64
+"""So many are taken before the first of them is looked at."""
+
+_OTHER_FILES = 128 + TURNED_AWAY_AT_ONCE + _ACCEPTED_AT_ONCE
+"""What ledger, broker and the process itself need besides, and connections on their way out."""
 
 _BACKLOG = 1_024
+"""Connections that wait to be taken: after a restart all readers come back at once."""
+
 _SEND_BUFFER_BYTES = 128 * 1024
 """What the system keeps for a connection that does not read, instead of some megabytes."""
 
@@ -39,8 +42,12 @@ _UVICORN = logging.getLogger("uvicorn.error")
 class ApiServer:
     """Serves an app on an address until it is stopped; signals are left to the process."""
 
-    def __init__(self, app: FastAPI, *, host: str, port: int, log: Log) -> None:
-        """``port`` 0 takes any free port; ``url`` tells which, once started."""
+    def __init__(
+        self, app: FastAPI, *, host: str, port: int, log: Log, limits: Limits | None = None
+    ) -> None:
+        """``port`` 0 takes any free port; ``url`` tells which, once started. Without ``limits``
+        there are as many connections as ``connections_at_once`` says."""
+        self._limits = limits
         self._app, self._host, self._port, self._log = app, host, port, log
         self._stopping: threading.Event = app.state.context.stopping
         self._handler = _ToLog(log, self._stopping)
@@ -65,7 +72,7 @@ class ApiServer:
         """Listens and serves, from when this returns. Raises ``PortInUse``, ``SettingsError``."""
         self._socket = _listen(self._host, self._port)
         self._port = self._socket.getsockname()[1]
-        self._server = uvicorn.Server(_config(self._app))
+        self._server = uvicorn.Server(_config(self._app, self._limits))
         _UVICORN.addHandler(self._handler)
         _UVICORN.propagate = False
         self._thread = threading.Thread(
@@ -78,6 +85,7 @@ class ApiServer:
                 self.stop()
                 raise EnergyMarketError("The API did not start; the lines before this say why.")
             time.sleep(0.005)
+        self._socket.listen(_BACKLOG)
 
     def stop(self) -> None:
         """Ends within a second: answers under way may finish, endless ones are cut off."""
@@ -109,14 +117,6 @@ class _ToLog(logging.Handler):
             self._log.error(f"api: {record.getMessage()}", exc_info=record.exc_info or None)
 
 
-class _Protocol(H11Protocol):
-    """HTTP, where an answer may reach the connection that it goes over."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.app_state = with_line(self.app_state, transport)
-
-
 def connections_at_once() -> int:
     """As many as there are to be, or as the process may have: most systems give it a thousand files
     at first, and more when it asks."""
@@ -132,19 +132,18 @@ def connections_at_once() -> int:
     )
 
 
-def _config(app: FastAPI) -> uvicorn.Config:
+def _config(app: FastAPI, limits: Limits | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="asyncio",
-        http=_Protocol,
+        http=within(limits or Limits(connections_at_once())),
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=connections_at_once(),
-        backlog=_BACKLOG,
+        backlog=_ACCEPTED_AT_ONCE,
         # uvicorn hands it to asyncio.wait_for, which takes fractions of a second.
         timeout_graceful_shutdown=_DRAIN_S,  # type: ignore[arg-type]
     )

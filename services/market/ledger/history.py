@@ -65,6 +65,9 @@ class StoredEvent:
     source: str
 
 
+_END_TICK = events.c.start_tick + events.c.ttl_ticks
+"""The first tick after the life of an event."""
+
 _PRICE_COLUMNS = [ticks.c[name] for name in PriceRow.__dataclass_fields__]
 
 
@@ -192,9 +195,20 @@ class History:
 
     def events(self, *, from_tick: int = 0, limit: int = 1_000) -> list[StoredEvent]:
         """External events that begin at ``from_tick`` or later, the newest first."""
+        return self._newest_events(limit, events.c.start_tick >= from_tick)
+
+    def events_alive(self, tick: int, limit: int) -> list[StoredEvent]:
+        """External events in whose life ``tick`` lies, the newest first, however old they are."""
+        return self._newest_events(limit, events.c.start_tick <= tick, tick < _END_TICK)
+
+    def events_past(self, tick: int, limit: int) -> list[StoredEvent]:
+        """External events whose last tick was before ``tick``, those that began last first."""
+        return self._newest_events(limit, events.c.start_tick < tick, tick >= _END_TICK)
+
+    def _newest_events(self, limit: int, *which: sa.ColumnElement[bool]) -> list[StoredEvent]:
         query = (
             sa.select(events)
-            .where(events.c.start_tick >= from_tick)
+            .where(*which)
             .order_by(events.c.start_tick.desc(), events.c.id.desc())
             .limit(limit)
         )
@@ -207,17 +221,6 @@ class History:
             sa.select(events)
             .where(events.c.start_tick >= from_tick, events.c.start_tick < to_tick)
             .order_by(events.c.start_tick, events.c.id)
-        )
-        with self._database.reading() as connection:
-            return [_stored_event(row) for row in connection.execute(query)]
-
-    def events_begun_by(self, tick: int, limit: int) -> list[StoredEvent]:
-        """External events that began in ``tick`` or before, the newest first."""
-        query = (
-            sa.select(events)
-            .where(events.c.start_tick <= tick)
-            .order_by(events.c.start_tick.desc(), events.c.id.desc())
-            .limit(limit)
         )
         with self._database.reading() as connection:
             return [_stored_event(row) for row in connection.execute(query)]

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 from services.market.api.guard import POLICY
 
 STATIC: Final = Path(__file__).parent.parent / "static"
+"""The files of both pages, as they are sent."""
 
 router = APIRouter()
 

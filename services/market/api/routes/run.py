@@ -55,6 +55,7 @@ def audit(context: Context) -> Any:
     """How far the run is from each invariant: 0, or `ok` is false.
 
     The residuals are sums over all ticks since this process began to settle, from `since_tick` on.
+    Messages that came late or were refused since then break none.
     `replay` says how far the ledger has been read back.
     """
     view = context.view
@@ -75,6 +76,8 @@ def audit(context: Context) -> Any:
         money_residual_neur=sums.money_neur,
         bounds_violations=sums.bounds,
         outcomes_violations=sums.outcomes,
+        late_messages=context.market.metrics.late_messages,
+        refused_messages=context.market.metrics.refused_messages,
         replay=replayed,
         invariants=[
             _invariant("energy", sums.energy_wh, "Wh", _ENERGY),

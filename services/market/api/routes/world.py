@@ -25,8 +25,6 @@ from services.market.ledger import StoredEvent as Stored
 
 router = APIRouter(tags=["world"])
 
-_MAX_ALIVE_KNOWN = 1_000
-
 
 @router.get("/weather", summary="The weather, now and coming", responses=problems())
 async def weather(context: Context) -> Weather:
@@ -58,13 +56,15 @@ def events(
     """Events that are alive, with the ticks they have left; those that are coming, those past."""
     opening = context.view.opening
     tick = opening.tick if opening else 0
-    begun = context.history.events_begun_by(tick, _MAX_ALIVE_KNOWN + limit)
+    live = opening.events if opening else ()
+    stored = context.history.events_alive(tick, len(live))
+    past = context.history.events_past(tick, limit)
     coming = context.history.events(from_tick=tick + 1, limit=1_000)
     return Events(
         tick=tick,
-        alive=_alive(opening.events if opening else (), begun, tick),
+        alive=_alive(live, stored, tick),
         coming=[_stored(event) for event in reversed(coming)][:limit],
-        past=[_stored(event) for event in begun if _last_tick(event) < tick][:limit],
+        past=[_stored(event) for event in past],
     )
 
 
@@ -72,10 +72,10 @@ def _last_tick(event: Stored) -> int:
     return event.start_tick + event.start.ttl_ticks - 1
 
 
-def _alive(live: Sequence[LiveEvent], begun: Sequence[Stored], tick: int) -> list[AliveEvent]:
+def _alive(live: Sequence[LiveEvent], known: Sequence[Stored], tick: int) -> list[AliveEvent]:
     """What is alive, each with its entry in the ledger; what began just now has none yet."""
     stored: dict[tuple[str, int, int], list[Stored]] = {}
-    for event in begun:
+    for event in known:
         remaining = _last_tick(event) - tick + 1
         key = event.start.name, event.start.coefficient_neur_per_wh, remaining
         stored.setdefault(key, []).append(event)

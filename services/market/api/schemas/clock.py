@@ -8,12 +8,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic_core import PydanticCustomError
 
 from services.market.api.schemas.base import Answer, Tick, like, whole
+from services.market.pacing import LONGEST_PACE_S
 
 PaceSeconds = Annotated[
     float,
     Field(
         ge=0,
-        le=3600,
+        le=LONGEST_PACE_S,
         allow_inf_nan=False,
         description="seconds from one opening to the next; 0: as fast as the barrier allows",
     ),

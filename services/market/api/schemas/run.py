@@ -72,6 +72,14 @@ class Audit(Answer):
     money_residual_neur: int
     bounds_violations: int
     outcomes_violations: int
+    late_messages: int = Field(
+        ge=0,
+        examples=[0],
+        description="orders that came after their tick was settled without them",
+    )
+    refused_messages: int = Field(
+        ge=0, examples=[0], description="messages or orders that were not taken"
+    )
     replay: Replayed | None = Field(
         description="null beyond 20,000 homes a tick: then `energymarket verify` does it"
     )

@@ -1,6 +1,7 @@
 // Calls of the API. An error of the API is a sentence, and that sentence is what is thrown.
 
 const TIMEOUT_MS = 15_000;
+const MADE_MS = 600_000; // for the beginning of a file that has to be made first
 const TOKEN = "energymarket-token";
 
 /** What the market answered, or that it did not (`status` 0). */
@@ -18,10 +19,10 @@ export const token = {
   forget: () => sessionStorage.removeItem(TOKEN),
 };
 
-async function answer(path, options) {
+async function answer(path, options, signal = AbortSignal.timeout(TIMEOUT_MS)) {
   let reply;
   try {
-    reply = await fetch(path, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    reply = await fetch(path, { ...options, signal });
   } catch (error) {
     throw new Refused("The market does not answer.", 0);
   }
@@ -34,19 +35,25 @@ async function answer(path, options) {
 export const ask = async (path) =>
   (await answer(path, { headers: { Accept: "application/json" } })).json();
 
-/** The text of a read. */
-export const askText = async (path) => (await answer(path, {})).text();
-
-/** The JSON of a write, with the token. */
-export async function write(method, path, body) {
-  const headers = { Authorization: `Bearer ${token.get()}`, "Content-Type": "application/json" };
+/** The JSON of a write, with the token that is kept, or with one that is tried. */
+export async function write(method, path, body, tried = token.get()) {
+  const headers = { Authorization: `Bearer ${tried}`, "Content-Type": "application/json" };
   return (await answer(path, { method, headers, body: JSON.stringify(body) })).json();
 }
 
-/** A file that only the token opens, saved under `name`. */
+/**
+ * A file that only the token opens, saved under `name`. It may be large: it is waited for while it is
+ * made, and for as long as it takes to come.
+ */
 export async function save(path, name) {
-  const reply = await answer(path, { headers: { Authorization: `Bearer ${token.get()}` } });
-  const address = URL.createObjectURL(await reply.blob());
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), MADE_MS);
+  const headers = { Authorization: `Bearer ${token.get()}` };
+  const reply = await answer(path, { headers }, patience.signal).finally(() => clearTimeout(timer));
+  const whole = await reply.blob().catch(() => {
+    throw new Refused("The file broke off; try again.", 0);
+  });
+  const address = URL.createObjectURL(whole);
   const link = Object.assign(document.createElement("a"), { href: address, download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);

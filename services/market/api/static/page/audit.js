@@ -1,30 +1,18 @@
 // The audit strip: what must be nought, and whether it is. Green only when every number is.
 
-import { ask, askText } from "./api.js";
 import { $, make, say } from "./dom.js";
 import { number } from "./format.js";
 
-/** The audit, with the counters of messages that were late or refused. */
-export async function readAudit() {
-  const [audit, metrics] = await Promise.all([ask("/audit"), askText("/metrics")]);
-  return {
-    ...audit,
-    late: counter(metrics, "energymarket_late_orders_total"),
-    refused: counter(metrics, "energymarket_messages_refused_total"),
-  };
-}
-
-/** The sum of a counter over its labels, in Prometheus' text format. */
-export function counter(metrics, name) {
-  let sum = 0;
-  for (const line of metrics.split("\n"))
-    if (line.startsWith(`${name}{`) || line.startsWith(`${name} `))
-      sum += Number(line.slice(line.lastIndexOf(" ")));
-  return sum;
+/** Says that nothing is known of the audit: what it was is no news of what it is. */
+export function doubtAudit() {
+  if ($("audit").dataset.state === "unknown") return;
+  $("audit").dataset.state = "unknown";
+  say($("audit-word"), "The audit is not known now");
+  $("audit-facts").replaceChildren();
 }
 
 export function showAudit(audit) {
-  const { late, refused } = audit;
+  const { late_messages: late, refused_messages: refused } = audit;
   const right = audit.ok && audit.energy_residual_wh === 0 && audit.money_residual_neur === 0;
   const state = !right ? "wrong" : late || refused ? "noted" : "right";
   $("audit").dataset.state = state;

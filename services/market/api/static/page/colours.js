@@ -1,9 +1,7 @@
 // The colours of the style sheet, for what is drawn on a canvas; they follow the system's setting.
 
 const NAMES = [
-  "ink",
   "quiet",
-  "edge",
   "grid",
   "card",
   "price",

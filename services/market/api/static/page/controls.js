@@ -69,13 +69,14 @@ export class Controls {
     this.feed.setClock(await write(method, path, body));
   }
 
-  /** Keeps the token if the market takes it, which a write that changes nothing tells. */
+  /** Keeps the token once the market has taken it, which a write that changes nothing tells. */
   async #unlock() {
-    token.set($("token").value.trim());
+    const tried = $("token").value.trim();
     const { pace_s } = await ask("/clock");
-    await this.#write("PATCH", "/clock", { pace_s }).catch((error) => {
+    await write("PATCH", "/clock", { pace_s }, tried).catch((error) => {
       if (error.status !== 409) throw error; // over, yet the token is right
     });
+    token.set(tried);
     $("token").value = "";
     this.#open(true);
     $("pause").focus();
@@ -117,6 +118,7 @@ export class Controls {
   }
 
   async #ledger() {
+    say($("control-says"), "The market copies its ledger …");
     await save("/ledger", "ledger.db");
     return "The ledger is saved; energymarket verify checks it.";
   }

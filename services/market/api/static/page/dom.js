@@ -30,7 +30,7 @@ export function draw(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** A table with a caption for those who hear it; cells are text. */
+/** A table with a caption for those who hear it; cells are text, or elements. */
 export function table(caption, heads, rows) {
   const head = make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text)));
   const body = rows.map((cells) => make("tr", {}, ...cells.map((text) => make("td", {}, text))));

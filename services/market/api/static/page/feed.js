@@ -9,6 +9,7 @@ const LONGEST_WAIT_MS = 5000;
 const OPENING_MS = 10_000;
 const LOOK_MS = 500;
 const DOUBT_MS = 4000; // between two questions to a market that is silent
+const SILENT = new Set(["STALE", "WAITING", "PAUSED"]);
 
 export class Feed {
   /** `changed` is called after anything that may be shown has changed. */
@@ -17,16 +18,18 @@ export class Feed {
     this.changed = changed;
     this.run = null;
     this.clock = null;
+    this.open = false; // whether the stream is
+    this.homes = null; // that hold a place, while no tick tells
     this.why = ""; // why nothing moves, in the market's words
     this.#since = performance.now();
   }
 
   #source = null;
-  #open = false;
   #wasOpen = false;
   #since; // when something last moved, by the clock that never jumps
   #asked = 0;
   #waitMs = FIRST_WAIT_MS;
+  #gap = false; // the stream cannot bring what was missed
 
   start() {
     this.#connect();
@@ -36,7 +39,7 @@ export class Feed {
   /** { word, silentS }: the state, and since when nothing moves. */
   status() {
     const silentMs = performance.now() - this.#since;
-    const known = { open: this.#open, wasOpen: this.#wasOpen, clock: this.clock, silentMs };
+    const known = { open: this.open, wasOpen: this.#wasOpen, clock: this.clock, silentMs };
     return { word: statusOf({ ...known, newest: this.history.newest }), silentS: silentMs / 1000 };
   }
 
@@ -53,7 +56,7 @@ export class Feed {
     const timeout = setTimeout(() => this.#lost(source), OPENING_MS);
     source.onopen = () => {
       clearTimeout(timeout);
-      this.#open = this.#wasOpen = true;
+      this.open = this.#wasOpen = true;
       this.#waitMs = FIRST_WAIT_MS;
       this.why = "";
       this.changed();
@@ -74,15 +77,21 @@ export class Feed {
     hear("clock", (clock) => this.setClock(clock));
   }
 
-  /** Before each connection: is it the same run, and is the gap short enough to be streamed? */
+  /**
+   * Before each connection: is it the same run, and is the gap short enough to be streamed? One that
+   * the stream has left open, because the ledger holds these ticks no more, is left behind.
+   */
   async #catchUp() {
     const run = await ask("/run");
     if (this.run && run.run !== this.run.run) this.history.clear();
     this.run = run;
     const { newest } = this.history;
-    if (run.tick > 0 && (newest === 0 || run.tick < newest || run.tick - newest > KEPT)) {
+    const far = newest === 0 || run.tick < newest || run.tick - newest > KEPT;
+    if (run.tick > 0 && (far || this.#gap)) {
       const { prices } = await ask(`/prices?limit=${KEPT}`);
       this.history.replace(prices);
+      this.#gap = false;
+      await this.#next();
       const last = prices[prices.length - 1];
       if (last) this.#since = performance.now() - Math.max(0, Date.now() - Date.parse(last.at));
     }
@@ -92,10 +101,21 @@ export class Feed {
     this.changed();
   }
 
+  /** The price that follows what was read: the stream tells it with each tick, /prices does not. */
+  async #next() {
+    const { newest, terms } = this.history;
+    const { tick, price_eur_per_kwh: price, terms: its } = await ask(`/prices/${newest + 1}`);
+    this.history.next = { tick, price };
+    terms.set(tick, its);
+  }
+
   #tick(tick) {
     this.#since = performance.now();
+    this.homes = null;
     this.why = "";
-    if (!this.history.add(tick)) this.#lost(this.#source);
+    if (this.history.add(tick)) return;
+    this.#gap = true;
+    this.#lost(this.#source);
   }
 
   /** A clock, from the stream or as the answer to a write. */
@@ -111,7 +131,7 @@ export class Feed {
     source.close();
     if (source !== this.#source) return;
     this.#source = null;
-    this.#open = false;
+    this.open = false;
     this.#again();
   }
 
@@ -121,21 +141,29 @@ export class Feed {
     this.#waitMs = Math.min(2 * this.#waitMs, LONGEST_WAIT_MS);
   }
 
-  /** A stream can be dead without a word: a silent one is doubted, and the market asked why. */
+  /**
+   * A stream can be dead without a word: a silent one is doubted, and the market asked why. It does
+   * not tell either that a tick is open and hangs, or that homes are gone: that is asked for too.
+   */
   async #look() {
     this.changed();
     const { word } = this.status();
     const now = performance.now();
-    if ((word !== "STALE" && word !== "WAITING") || now - this.#asked < DOUBT_MS) return;
+    if (!SILENT.has(word) || now - this.#asked < DOUBT_MS) return;
     this.#asked = now;
     const source = this.#source;
-    const newest = this.history.newest;
+    const before = this.clock;
+    const { newest } = this.history;
     try {
-      const run = await ask("/run");
+      const [run, clock] = await Promise.all([ask("/run"), ask("/clock")]);
       const dead =
         run.run !== this.run.run || (run.tick > newest && this.history.newest === newest);
       if (dead && source) this.#lost(source);
-      else this.why = reason(await readiness());
+      else {
+        if (this.history.newest === newest) this.homes = run.homes;
+        if (this.clock === before) this.setClock(clock);
+        this.why = word === "PAUSED" ? "" : reason(await readiness());
+      }
     } catch (error) {
       if (source) this.#lost(source);
       this.why = error.message;

@@ -3,7 +3,7 @@
 import { $, draw, make, say, table } from "./dom.js";
 import { number } from "./format.js";
 
-const WIDE = 640;
+const LEAST_WIDE = 280;
 const TOP = 8;
 const GAP = 7;
 const LEAST_PX = 12; // of a home: room for its name
@@ -17,18 +17,39 @@ export function showFlows(flows, open) {
   const span = `ticks ${number(flows.from_tick)} to ${number(flows.to_tick - 1)}`;
   say($("flows-span"), links.length ? `the strongest ${links.length}, ${span}` : span);
   say($("split-span"), span);
-  $("flows").replaceChildren(links.length ? ribbons(links, open) : nobody());
+  const root = $("flows");
+  root.replaceChildren(links.length ? ribbons(links, root.clientWidth, open) : nobody());
+  showTable(`Gifts of ${span}`, links, open);
+  showSplit(split);
+}
+
+let buttons = new Map(); // of the homes in the table, by link and side
+
+/** The same as a table, whose homes are buttons: each stays the same one, with the focus that it has. */
+function showTable(caption, links, open) {
+  const kept = new Map();
+  const button = (link, side) => {
+    const key = `${link.giver} ${link.taker} ${side}`;
+    kept.set(key, buttons.get(key) ?? opener(link[side], open));
+    return kept.get(key);
+  };
   const rows = links.map((link) => [
-    `home ${link.giver}`,
-    `home ${link.taker}`,
+    button(link, "giver"),
+    button(link, "taker"),
     number(link.kwh, 3),
     number(link.ticks),
   ]);
+  buttons = kept;
+  const focused = document.activeElement;
   const heads = ["giver", "taker", "kWh", "ticks with a gift"];
-  $("flows-table")
-    .querySelector(".scroll")
-    .replaceChildren(table(`Gifts of ${span}`, heads, rows));
-  showSplit(split);
+  $("flows-table").querySelector(".scroll").replaceChildren(table(caption, heads, rows));
+  if (focused !== document.activeElement) focused.focus({ preventScroll: true });
+}
+
+function opener(home, open) {
+  const button = make("button", { type: "button" }, `home ${home}`);
+  button.addEventListener("click", () => open(home));
+  return button;
 }
 
 const nobody = () => make("p", "empty quiet", "Nobody has given to anybody in these ticks.");
@@ -49,12 +70,14 @@ export function column(links, side) {
   return { places, bottom: top };
 }
 
-function ribbons(links, open) {
+/** As wide as its place is, so that names are as large as other text. */
+function ribbons(links, room, open) {
+  const wide = Math.max(room, LEAST_WIDE);
   const givers = column(links, "giver");
   const takers = column(links, "taker");
   const all = links.reduce((sum, link) => sum + link.wh, 0) || 1;
   const height = Math.ceil(Math.max(givers.bottom, takers.bottom));
-  const [left, right] = [LABEL + NODE, WIDE - LABEL - NODE];
+  const [left, right] = [LABEL + NODE, wide - LABEL - NODE];
   const shapes = links.map((link) => {
     const thick = (INK_PX * link.wh) / all;
     const [from, to] = [givers.places.get(link.giver), takers.places.get(link.taker)];
@@ -73,13 +96,13 @@ function ribbons(links, open) {
   return draw(
     "svg",
     {
-      viewBox: `0 0 ${WIDE} ${height}`,
+      viewBox: `0 0 ${wide} ${height}`,
       role: "img",
       "aria-label": "Strongest gifts between homes; the table below has the numbers",
     },
     ...shapes,
     ...names(givers.places, { x: LABEL, at: LABEL - 6, anchor: "end", open }),
-    ...names(takers.places, { x: right, at: WIDE - LABEL + 6, anchor: "start", open }),
+    ...names(takers.places, { x: right, at: wide - LABEL + 6, anchor: "start", open }),
   );
 }
 

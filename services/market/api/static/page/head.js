@@ -26,14 +26,14 @@ export function tickNow(history, clock) {
   return clock && next && clock.tick === next.tick ? next.tick : newest;
 }
 
-export function showHead(history, clock) {
-  const tick = tickNow(history, clock);
+/** `forecast`: { tick, temperature_c } of the tick that was open when it was read, and of coming ones. */
+export function showHead(history, feed, forecast) {
+  const tick = tickNow(history, feed.clock);
   const price = history.priceOf(tick);
-  showClock(clock);
+  showClock(feed.clock);
   if (price === undefined) return clear();
   const before = history.priceOf(tick - 1);
   const change = before === undefined ? null : price - before;
-  const row = history.at(history.newest);
   say($("price"), number(price, 4));
   say(
     $("change"),
@@ -43,15 +43,22 @@ export function showHead(history, clock) {
   const next = history.next?.tick > tick ? history.next.price : undefined;
   say($("next"), next === undefined ? "" : `then ${number(next, 4)}`);
   say($("tick"), number(tick));
-  say($("temperature"), `${number(row.temperature_c, 1)} °C`);
-  say($("homes-online"), number(row.homes - row.absent));
-  say($("homes-change"), rosterChange(history.homes, row));
+  const weather = history.at(tick) ?? forecast.find((each) => each.tick === tick);
+  say($("temperature"), weather ? `${number(weather.temperature_c, 1)} °C` : NOTHING);
+  showHomes(history, feed);
   document.title = `${number(price, 4)} EUR/kWh · energymarket`;
 }
 
 function clear() {
   for (const id of ["price", "tick", "temperature", "homes-online"]) say($(id), NOTHING);
   for (const id of ["change", "next", "homes-change"]) say($(id), "");
+}
+
+/** Those of the newest tick; while none comes, those that hold a place, who come and go without one. */
+function showHomes(history, feed) {
+  const row = history.at(history.newest);
+  say($("homes-online"), number(feed.homes ?? row.homes - row.absent));
+  say($("homes-change"), feed.homes === null ? rosterChange(history.homes, row) : "");
 }
 
 const SHOWN_FOR_TICKS = 20;

@@ -34,21 +34,42 @@ async function receiptsOf(home) {
   return found.slice(0, RECEIPTS);
 }
 
+let opening = null; // what was opened last, while the dialog is open
+let plot = null; // uPlot listens to the window until it is told to go
+
+$("home").addEventListener("close", () => {
+  opening = null;
+  clear();
+});
+
+function clear() {
+  plot?.destroy();
+  plot = null;
+  $("home").replaceChildren();
+}
+
 /** Opens the history of a home over the page. */
 export async function openHome(id) {
   const dialog = $("home");
-  dialog.replaceChildren(head(id), make("p", "quiet", "Reading its receipts …"));
+  const mine = (opening = {});
+  show(head(id), make("p", "quiet", "Reading its receipts …"));
   if (!dialog.open) dialog.showModal();
   try {
     const [home, receipts] = await Promise.all([ask(`/homes/${id}`), receiptsOf(id)]);
-    dialog.replaceChildren(head(id), about(home));
-    if (receipts.length) dialog.append(...history(receipts));
-    else dialog.append(make("p", "empty quiet", "It has no receipt yet."));
+    if (opening !== mine) return; // closed meanwhile, or another one is open
+    show(head(id), about(home), ...history(receipts));
     const place = dialog.querySelector(".chart");
-    if (place) drawStock(place, receipts);
+    if (place) plot = drawStock(place, receipts);
   } catch (error) {
-    dialog.replaceChildren(head(id), make("p", "says wrong", error.message));
+    if (opening === mine) show(head(id), make("p", "says wrong", error.message));
   }
+}
+
+function show(...parts) {
+  const focused = $("home").contains(document.activeElement);
+  clear();
+  $("home").append(...parts);
+  if (focused) $("home").querySelector("button").focus();
 }
 
 function head(id) {
@@ -76,6 +97,7 @@ function about(home) {
 }
 
 function history(receipts) {
+  if (!receipts.length) return [make("p", "empty quiet", "It has no receipt yet.")];
   const label = `Stock of the last ${number(receipts.length)} ticks; the numbers are in the table below`;
   const rows = receipts.map((receipt) => [
     number(receipt.tick),
@@ -123,7 +145,7 @@ function drawStock(place, receipts) {
       { stroke: colours.price, fill: colours["price-fill"], width: 2, points: { show: false } },
     ],
   };
-  new uPlot(
+  return new uPlot(
     options,
     [shown.map((receipt) => receipt.tick), shown.map((receipt) => receipt.stock_kwh)],
     place,

@@ -5,6 +5,8 @@ import { $, make, say } from "./dom.js";
 import { NOTHING, number, signed, words } from "./format.js";
 
 const MOST = 10_000; // homes that are asked for; more are counted, and not listed
+const LEAST_MS = 1000;
+const MS_A_HOME = 2; // between two reads: a home is some 400 bytes, which makes 200 kB/s at most
 const ROW_PX = 38;
 const BEYOND = 8; // rows made above and below those in sight
 
@@ -30,6 +32,9 @@ export async function readHomes() {
   }
   return { homes, total: page.total };
 }
+
+/** How long to wait before all homes are read again, in ms; `read`: what was read, null if nothing. */
+export const homesEveryMs = (read) => Math.max(LEAST_MS, MS_A_HOME * (read?.homes.length ?? 0));
 
 /** Whether a home has every word of a filter: a number is an id, a word part of policy or status. */
 export function passes(home, filter) {

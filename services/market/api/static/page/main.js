@@ -1,7 +1,7 @@
 // Puts the page together: one feed, one history, and panels that show what is in them.
 
 import { ask } from "./api.js";
-import { readAudit, showAudit } from "./audit.js";
+import { doubtAudit, showAudit } from "./audit.js";
 import { Charts } from "./charts.js";
 import { Controls } from "./controls.js";
 import { $, choice, say } from "./dom.js";
@@ -11,7 +11,7 @@ import { showFlows } from "./flows.js";
 import { showHead, showStatus, tickNow } from "./head.js";
 import { History } from "./history.js";
 import { openHome } from "./home.js";
-import { Homes, readHomes } from "./homes.js";
+import { Homes, homesEveryMs, readHomes } from "./homes.js";
 import { follow } from "./poll.js";
 import { showReadouts, showTable } from "./ticks.js";
 import { Waterfall } from "./waterfall.js";
@@ -55,7 +55,8 @@ function show() {
   waiting = false;
   drawnAt = performance.now();
   showStatus(feed);
-  showHead(history, feed.clock);
+  showHead(history, feed, forecast);
+  if (!feed.open) doubtAudit();
   showEvents(history);
   controls.show(feed.clock);
   const drawn = [
@@ -102,26 +103,34 @@ function inSight(element) {
 }
 
 follow({
-  tick,
-  everyMs: 1000,
+  tick: () => tickNow(history, feed.clock),
+  everyMs: () => 2000,
   read: () => ask("/weather"),
   show: (weather) => {
-    forecast = [weather.now, ...weather.forecast];
+    forecast = [weather.now, ...weather.forecast].filter(Boolean);
     changed();
   },
 });
-follow({ tick, everyMs: 2000, read: readAudit, show: showAudit });
 follow({
   tick,
-  everyMs: 2000,
+  still: true, // what is late or refused comes without a tick, and a market that stands is audited too
+  everyMs: () => 2000,
+  wanted: () => feed.open,
+  read: () => ask("/audit"),
+  show: (audit) => feed.open && showAudit(audit),
+  failed: doubtAudit,
+});
+follow({
+  tick,
+  everyMs: () => 2000,
   wanted: inSight($("flows")),
   read: () => ask(`/flows?ticks=${FLOW_TICKS}&limit=${LINKS}`),
   show: (flows) => showFlows(flows, openHome),
 });
 follow({
   tick,
-  everyMs: 1000,
-  wanted: inSight($("homes-title")),
+  everyMs: homesEveryMs,
+  wanted: inSight($("homes-card")),
   read: readHomes,
   show: (all) => homes.show(all),
 });

@@ -36,31 +36,49 @@ export class Waterfall {
   }
 
   #wanted = null;
-  #shown = null;
+  #shown = null; // the terms that are drawn
+  #asked = new Set(); // ticks whose terms are on their way
   #timer = 0;
 
-  /** Shows why the price of a tick is what it is, as soon as its terms are known. */
+  /**
+   * Shows why the price of a tick is what it is, as soon as its terms are known. They are asked for
+   * once, however often the page is drawn meanwhile, and if they cannot be had not until somebody
+   * has looked at another tick.
+   */
   show(tick) {
-    if (tick === this.#wanted && this.#shown === tick) return;
+    const terms = this.history.terms.get(tick);
+    if (tick === this.#wanted && (terms === undefined || terms === this.#shown)) return;
     this.#wanted = tick;
     clearTimeout(this.#timer);
-    const terms = this.history.terms.get(tick);
     if (terms) this.#draw(tick, terms);
     else if (tick > 0) this.#timer = setTimeout(() => this.#fetch(tick), PATIENCE_MS);
   }
 
   async #fetch(tick) {
+    if (this.#asked.has(tick)) return;
+    this.#asked.add(tick);
     try {
       const { terms } = await ask(`/prices/${tick}`);
       this.history.terms.set(tick, terms);
       if (this.#wanted === tick) this.#draw(tick, terms);
     } catch (error) {
-      if (this.#wanted === tick) say($("why-sum"), error.message);
+      if (this.#wanted === tick) this.#clear(tick, error.message);
+    } finally {
+      this.#asked.delete(tick);
     }
   }
 
+  #clear(tick, sentence) {
+    this.#shown = null;
+    $("waterfall").replaceChildren();
+    delete $("waterfall").dataset.tick;
+    say($("why-tick"), `The price of tick ${number(tick)}`);
+    say($("why-sum"), sentence);
+    $("why-sum").classList.remove("wrong");
+  }
+
   #draw(tick, terms) {
-    this.#shown = tick;
+    this.#shown = terms;
     const all = steps(terms);
     const price = all.length ? all[all.length - 1].to : 0;
     const low = Math.min(0, ...all.map((step) => step.to));
