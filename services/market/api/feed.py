@@ -18,13 +18,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fastapi.sse import KEEPALIVE_COMMENT
-from starlette.concurrency import run_in_threadpool
 
 from services.market.api import news
+from services.market.api.archive import Archive
 from services.market.api.context import ApiContext
 from services.market.api.line import Line
 from services.market.errors import LedgerUnavailable
-from services.market.ledger import Headline
 from services.market.view import View
 
 STALLED_S: Final = 10.0
@@ -35,9 +34,6 @@ PIECE_BYTES: Final = 64 * 1024
 
 _LOOK_S: Final = 0.02
 _KEPT: Final = 1_000
-_BLOCKS: Final = 4
-_BLOCK_TICKS: Final = 500
-_BLOCK_HOME_TICKS: Final = 500_000
 _CLOCK_AGAIN_S: Final = 1.0
 _PING_AGAIN_S: Final = 15.0
 
@@ -45,9 +41,12 @@ _TOLD_AT_ONCE: Final = 50
 _BREATH_S: Final = 0.001
 """Between so many readers and the next the market's thread may have the interpreter."""
 
-_BUSY_PART: Final = 0.2
-"""The part of a processor that telling the readers may take: of a market that is faster than that
-they hear several ticks at a time."""
+_BUSY_PART: Final = 0.1
+"""The part of a processor that telling those who keep up may take, and telling those who are behind
+as well: of a market that is faster than that they hear several ticks at a time."""
+
+_FEW: Final = 20
+"""So many readers may read on from the ledger as fast as they can."""
 
 
 @dataclass(slots=True)
@@ -71,19 +70,6 @@ class Reader:
         self.woken.set()
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """The news of ticks without a gap, as far as the ledger has them: ``asked`` is the tick that
-    was asked for, ``first`` the first that there was."""
-
-    asked: int
-    first: int
-    frames: Sequence[bytes]
-
-    def covers(self, tick: int) -> bool:
-        return self.asked <= tick < self.first + len(self.frames)
-
-
 class Feed:
     """Lives on the API's event loop; ``run`` it as a task."""
 
@@ -91,9 +77,9 @@ class Feed:
         self._context, self._stalled_s = context, stalled_s
         self._readers: dict[int, Reader] = {}
         self._recent: deque[bytes] = deque(maxlen=_KEPT)
-        self._newest, self._newest_homes = 0, (0, 0)
-        self._blocks: deque[_Block] = deque(maxlen=_BLOCKS)
-        self._reading = asyncio.Lock()
+        self._newest = 0
+        self._archive = Archive(context)
+        self._turn = asyncio.Lock()
         self._joined: dict[int, tuple[bytes, int]] = {}
         self._clock, self._clock_at = b"", 0.0
         self._clock_of: tuple[object, ...] = ()
@@ -142,10 +128,8 @@ class Feed:
         if not self._readers:
             self._recent.clear()
         elif view.last and tick == self._newest + 1:
-            rows = await run_in_threadpool(self._context.history.prices, tick, tick + 1, 1)
             head_hash = bytes.fromhex(view.head_hash)
-            lines = [Headline(row, view.last.terms, head_hash) for row in rows]
-            self._keep(await self._in_bytes(lines), ticks=1)
+            self._keep(await self._archive.newest(tick, view.last.terms, head_hash), ticks=1)
         else:
             await self._take_in_several(tick)
         self._newest = tick
@@ -155,7 +139,7 @@ class Feed:
         following = first = max(self._newest + 1, tick - _KEPT + 1)
         frames: list[bytes] = []
         while following <= tick:
-            block = await self._read(following, tick + 1)
+            block = await self._archive.read(following, tick + 1)
             frames += block.frames
             following = block.first + len(block.frames)
         if first > self._newest + 1:
@@ -190,7 +174,7 @@ class Feed:
                 await asyncio.sleep(_BREATH_S)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        return (time.thread_time() - begun_s) * (1 / _BUSY_PART - 1)
+        return _rest_from(time.thread_time() - begun_s)
 
     def _told_at_once(self, reader: Reader) -> bool:
         """Tells a reader all that is new, if it waits for that and its line takes it: for most of
@@ -202,7 +186,7 @@ class Feed:
             return False
         if said := self._with_the_rest(reader, ticks):
             reader.line.write(said)
-        return reader.heard >= self._newest
+        return self.is_up_to_date(reader)
 
     async def _rest(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -228,16 +212,33 @@ class Feed:
             del self._readers[id(reader)]
 
     async def piece_for(self, reader: Reader) -> bytes:
-        """What to send next, empty if there is nothing new: ticks without a gap, the clock.
+        """What to send next: ticks without a gap, the clock. Empty if there is nothing new, and for
+        one who is behind if it has been sent.
 
+        Those who are behind take turns, with rests between them: many who come back at once, or
+        whose market is faster than they can be told, would take the interpreter for themselves.
         Raises ``LedgerUnavailable`` when the reader is behind and the ledger cannot be read.
         """
         if not reader.greeted:
             return self._greeting(reader)
-        ticks = self._recent_after(reader)
-        if ticks is None:
-            ticks = await self._older_after(reader)
-        return self._with_the_rest(reader, ticks)
+        if self.is_up_to_date(reader):
+            return self._with_the_rest(reader, b"")
+        async with self._turn:
+            begun_s = time.thread_time()
+            ticks = self._recent_after(reader)
+            if ticks is None:
+                ticks = await self._older_after(reader)
+            said = self._with_the_rest(reader, ticks)
+            if said and reader.line.is_free():
+                reader.line.write(said)
+                said = b""
+            if len(self._readers) > _FEW:
+                await asyncio.sleep(_rest_from(time.thread_time() - begun_s))
+        return said
+
+    def is_up_to_date(self, reader: Reader) -> bool:
+        """Whether the reader has heard all that there is."""
+        return reader.heard >= self._newest
 
     def _with_the_rest(self, reader: Reader, said: bytes) -> bytes:
         """What is said, and the clock or a sign of life if the reader has not had the newest."""
@@ -260,7 +261,7 @@ class Feed:
     def _recent_after(self, reader: Reader) -> bytes | None:
         """Some of the ticks that the reader has not heard, and what it has heard moves on; None
         when they must be read from the ledger."""
-        if reader.heard >= self._newest:
+        if self.is_up_to_date(reader):
             return b""
         first = reader.heard + 1
         if first in self._joined:
@@ -277,7 +278,7 @@ class Feed:
     async def _older_after(self, reader: Reader) -> bytes:
         """The same of ticks that are not at hand any more."""
         first = reader.heard + 1
-        block = await self._block_with(first)
+        block = await self._archive.block_with(first, self._newest + 1)
         if not block.frames:
             reader.heard = block.first - 1
             return b""
@@ -285,48 +286,10 @@ class Feed:
         said, reader.heard = _joined(block.frames, skip, block.first + skip)
         return said
 
-    # ---------------------------------------------------------------------------------- reading
 
-    async def _block_with(self, tick: int) -> _Block:
-        """The news from ``tick`` on out of the ledger, one reading at a time: those who come back
-        together after a restart have most of it in common."""
-        async with self._reading:
-            for block in self._blocks:
-                if block.covers(tick):
-                    return block
-            self._blocks.append(await self._read(tick, self._newest + 1))
-            return self._blocks[-1]
-
-    async def _read(self, from_tick: int, to_tick: int) -> _Block:
-        found = await run_in_threadpool(
-            self._context.history.headlines, from_tick, to_tick, _BLOCK_TICKS, _BLOCK_HOME_TICKS
-        )
-        first = found[0].row.tick if found else to_tick
-        return _Block(from_tick, first, await self._in_bytes(found))
-
-    async def _in_bytes(self, lines: Sequence[Headline]) -> list[bytes]:
-        if not lines:
-            return []
-        first, last = lines[0].row.tick, lines[-1].row.tick
-        history = self._context.history
-        begun = await run_in_threadpool(history.events_begun_in, first, last + 1)
-        before = await self._homes_in(first - 1)
-        frames = []
-        for line in lines:
-            starts = [event for event in begun if event.start_tick == line.row.tick]
-            frames.append(news.of_tick(line, starts, before))
-            before = line.row.homes
-        self._newest_homes = last, lines[-1].row.homes
-        return frames
-
-    async def _homes_in(self, tick: int) -> int | None:
-        """How many homes took part in a tick; None when the ledger does not hold it any more."""
-        if tick < 1:
-            return 0
-        if self._newest_homes[0] == tick:
-            return self._newest_homes[1]
-        rows = await run_in_threadpool(self._context.history.prices, tick, tick + 1, 1)
-        return rows[0].homes if rows else None
+def _rest_from(work_s: float) -> float:
+    """How long to rest from so much work, in seconds, for it to be the part that it may be."""
+    return work_s * (1 / _BUSY_PART - 1)
 
 
 def _signs(view: View) -> tuple[object, ...]:

@@ -47,6 +47,8 @@ class NewsStream(StreamingResponse):
             said = await self._feed.piece_for(reader)
             if reader.gone or self._feed.ended:
                 return
+            if not said and not self._feed.is_up_to_date(reader):
+                continue
             if not said:
                 reader.waits = True
                 await reader.woken.wait()
