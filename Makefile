@@ -25,7 +25,7 @@ run: $(INSTALLED) ## the whole market in one process; ARGS='--homes 50 --pace 0.
 
 test: $(INSTALLED_DEV) ## every test that takes seconds, against real servers; ARGS='-k price'
 	@scripts/test-servers.sh
-	$(BIN)/python -m pytest -m 'not long' --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m 'not long' --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: $(INSTALLED_DEV) ## the tests that take minutes
 	@scripts/test-servers.sh
