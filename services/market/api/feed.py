@@ -224,7 +224,7 @@ class Feed:
         if self.is_up_to_date(reader):
             return self._with_the_rest(reader, b"")
         async with self._turn:
-            begun_s = time.thread_time()
+            begun_s = time.monotonic()  # not of this thread alone: the ledger is read by another
             ticks = self._recent_after(reader)
             if ticks is None:
                 ticks = await self._older_after(reader)
@@ -233,7 +233,7 @@ class Feed:
                 reader.line.write(said)
                 said = b""
             if len(self._readers) > _FEW:
-                await asyncio.sleep(_rest_from(time.thread_time() - begun_s))
+                await asyncio.sleep(_rest_from(time.monotonic() - begun_s))
         return said
 
     def is_up_to_date(self, reader: Reader) -> bool:
