@@ -144,6 +144,18 @@ def test_however_often_a_fleet_comes_back_what_is_remembered_does_not_grow() -> 
     assert len(members._by_instance) == len(members._by_key) <= 3
 
 
+def test_a_process_that_comes_and_goes_within_one_tick_leaves_one_stint_behind() -> None:
+    """A container that fails again and again while a tick waits: only its first stay is of it."""
+    members = Membership(max_fleets=10)
+    join(members, "a")
+    for number in range(50):
+        members.leave("key-a" if not number else f"k{number}", 6)
+        key = f"k{number + 1}"
+        members.join(key=key, instance="a", homes=1, next_tick=6, settled_tick=4)
+    assert [fleet.key for fleet in members.roster(5)] == ["key-a"]
+    assert len(members._by_instance) == len(members._by_key) == 2
+
+
 def test_two_instances_under_one_key_leave_nothing_that_cannot_be_forgotten() -> None:
     members = Membership(max_fleets=2)
     for tick, instance in enumerate("ab", start=1):

@@ -224,6 +224,8 @@ class Feed:
         if self.is_up_to_date(reader):
             return self._with_the_rest(reader, b"")
         async with self._turn:
+            if reader.gone or self.ended:
+                return b""
             begun_s = time.monotonic()  # not of this thread alone: the ledger is read by another
             ticks = self._recent_after(reader)
             if ticks is None:

@@ -246,4 +246,4 @@ class Membership:
 
 def _in_a_roster(left: Fleet, unsettled_tick: int) -> bool:
     """Whether a fleet that left is in the roster of a tick that is not in the ledger yet."""
-    return left.left_tick is not None and left.left_tick > unsettled_tick
+    return left.left_tick is not None and left.left_tick > max(unsettled_tick, left.first_tick)
