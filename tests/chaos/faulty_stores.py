@@ -108,10 +108,11 @@ class Disk:
                 return found[1].outcome.stock_wh[found[2][home]]
         return 0
 
-    def fleet_is_stored(self, key: str) -> bool:
-        """True when a fleet has, or had, this key."""
-        query = "SELECT 1 FROM fleets WHERE key = ?"
-        return self._keeper.execute(query, (key,)).fetchone() is not None
+    def instance_of(self, key: str) -> str | None:
+        """The instance of the fleet that has, or had, this key; None when none is stored."""
+        query = "SELECT instance FROM fleets WHERE key = ?"
+        row = self._keeper.execute(query, (key,)).fetchone()
+        return row and str(row[0])
 
     def instance_is_stored(self, instance: str) -> bool:
         """True when a fleet of this instance is, or was, a member."""

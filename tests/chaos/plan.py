@@ -38,6 +38,8 @@ class Plan:
 
     homes: int = 4
     ticks: int = 8
+    """As long as these last there are faults; ``calm_ticks`` more are settled without."""
+    calm_ticks: int = 0
     seed: int = 42
     tempo: Tempo = STRICT
     faults: Faults = SOME_FAULTS
@@ -56,6 +58,11 @@ class Plan:
     ledger_commit_refused: float = 0.02
     ledger_read_refused: float = 0.005
     killed_after_write: float = 0.01
+
+    @property
+    def all_ticks(self) -> int:
+        """How many are settled in the whole run."""
+        return self.ticks + self.calm_ticks
 
     def calm(self) -> Plan:
         """The same world without a fault."""
@@ -79,17 +86,36 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadlinePlan(Plan):
-    """A world with a pace and a deadline, whose members come, go, sleep and dawdle.
+class ElasticPlan(Plan):
+    """A strict world whose members come, go, and come back in another size.
 
-    Faults stop after ``ticks``; then ``calm_ticks`` more are settled.
+    Probabilities are per call of a home.
     """
 
     homes: int = 3
+    ticks: int = 8
+    calm_ticks: int = 12
+    most_fleets: int = 6
+    leave: float = 0.006
+    join: float = 0.008
+    resize: float = 0.004
+    """That a home process ends, with a word or without, and comes back with another number of
+    homes."""
+
+    def calm(self) -> ElasticPlan:
+        """The same world without a fault, and with nobody coming or going."""
+        calm = Plan.calm(self)
+        assert isinstance(calm, ElasticPlan)
+        return replace(calm, leave=0, join=0, resize=0)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePlan(ElasticPlan):
+    """A world with a pace and a deadline, whose members sleep and dawdle too."""
+
     ticks: int = 12
     calm_ticks: int = 14
     tempo: Tempo = WITH_DEADLINE
-    most_fleets: int = 6
     store_emptied: float = 0.1
     sleep_at_start: float = 0.3
     """That weather, or external, is not there for the first 5 to 60 s."""
@@ -99,16 +125,13 @@ class DeadlinePlan(Plan):
     """That a home is called only now and then for 3 to 30 s."""
     vanish: float = 0.002
     """That a home dies for 5 to 60 s, or for ever."""
-    leave: float = 0.005
-    join: float = 0.008
     resize: float = 0.002
-    """That a home process is killed and comes back with another number of homes."""
 
     def calm(self) -> DeadlinePlan:
         """The same world without a fault, and with nobody coming or going."""
-        calm = Plan.calm(self)
+        calm = ElasticPlan.calm(self)
         assert isinstance(calm, DeadlinePlan)
-        return replace(calm, sleep=0, dawdle=0, vanish=0, leave=0, join=0, resize=0)
+        return replace(calm, sleep=0, dawdle=0, vanish=0)
 
 
 @dataclass(slots=True)

@@ -156,7 +156,7 @@ class Simulation:
 
     def _tempo(self) -> Tempo:
         plan = self.plan
-        return replace(plan.tempo, start_homes=plan.homes, max_ticks=plan.ticks)
+        return replace(plan.tempo, start_homes=plan.homes, max_ticks=plan.all_ticks)
 
     def _maybe_die(self, step: str) -> None:
         # Orders are received far more often than anything else happens.
@@ -199,14 +199,15 @@ class Simulation:
     def run(self) -> bytes:
         """Until the last tick is settled; the hash of the ledger's head then, replayed.
 
-        The faults stop at a moment of the last two ticks. Until then a further fault may mend what
-        one has broken (a market that is killed asks everybody anew); from then on nothing does.
+        The faults stop at a moment of the last two ticks that have any. Until then a further fault
+        may mend what one has broken (a market that is killed asks everybody anew); from then on
+        nothing does.
         """
-        last = self.plan.ticks
+        last_faulty, last = self.plan.ticks, self.plan.all_ticks
         try:
-            self._run_until_tick(last - 2, _MOST_STEPS)
+            self._run_until_tick(last_faulty - 2, _MOST_STEPS)
             until_s = self.clock.time_s + self.luck.uniform(0, _LAST_FAULTS_S)
-            while self.clock.time_s < until_s and self.disk.tick < last:
+            while self.clock.time_s < until_s and self.disk.tick < last_faulty:
                 self.step()
             self._calm_down()
             until_s = self.clock.time_s + _LONGEST_RECOVERY_S
@@ -214,11 +215,15 @@ class Simulation:
                 self.step()
                 if self.clock.time_s > until_s:
                     raise Broken(f"stuck at tick {self.disk.tick} though the faults are over")
+            self._check_the_end()
             for process in self.markets:
                 self._end(process)
             return self.disk.verify()
         finally:
             self.disk.close()
+
+    def _check_the_end(self) -> None:
+        """What must hold when the last tick is settled, and the hash does not show."""
 
     def _run_until_tick(self, tick: int, most_steps: int) -> None:
         for _ in range(most_steps):

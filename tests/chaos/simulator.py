@@ -1,6 +1,7 @@
 """``python -m tests.chaos.simulator SEED`` replays one seed and says what happened in it.
 
-With ``--deadline`` it is a world whose ticks have a deadline; ``--trace`` prints every step.
+With ``--elastic`` it is a world whose members come and go, with ``--deadline`` one whose ticks have
+a deadline too; ``--trace`` prints every step.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 import argparse
 import zlib
 from functools import cache
+from typing import Final
 
 from tests.chaos.deadline import DeadlineSimulation
-from tests.chaos.plan import DeadlinePlan, Plan
+from tests.chaos.elastic import ElasticSimulation
+from tests.chaos.plan import DeadlinePlan, ElasticPlan, Plan
 from tests.chaos.simulation import Simulation
 
 
@@ -25,22 +28,45 @@ def strict(seed: int) -> Simulation:
     return Simulation(seed, Plan())
 
 
+def elastic(seed: int) -> Simulation:
+    """The simulation of a seed whose members come and go; yet to be run."""
+    return ElasticSimulation(seed, ElasticPlan())
+
+
 def with_deadline(seed: int) -> Simulation:
     """The simulation of a seed with a deadline; yet to be run."""
     return DeadlineSimulation(seed, DeadlinePlan())
 
 
+@cache
+def _calm_conditions(plan: ElasticPlan) -> list[tuple[int, object]]:
+    calm = ElasticSimulation(0, plan.calm())
+    calm.run()
+    return calm.conditions
+
+
 def run(simulation: Simulation) -> None:
     """To its end; raises ``AssertionError`` or ``LedgerFault`` when it is not a good one."""
     head = simulation.run()
-    if not isinstance(simulation, DeadlineSimulation):
-        expected = without_faults(simulation.plan)
-        assert head == expected, f"it ends in {head.hex()} and not in {expected.hex()}"
+    match simulation:
+        case DeadlineSimulation():
+            pass  # the clock has its say in everything
+        case ElasticSimulation(plan=ElasticPlan() as plan, conditions=conditions):
+            assert conditions == _calm_conditions(plan), "weather or events are not the calm run's"
+        case _:
+            expected = without_faults(simulation.plan)
+            assert head == expected, f"it ends in {head.hex()} and not in {expected.hex()}"
+
+
+_OPTIONS: Final[dict[type[Simulation], str]] = {
+    DeadlineSimulation: " --deadline",
+    ElasticSimulation: " --elastic",
+}
 
 
 def replay_command(simulation: Simulation) -> str:
     """What to type to see it again."""
-    option = " --deadline" if isinstance(simulation, DeadlineSimulation) else ""
+    option = _OPTIONS.get(type(simulation), "")
     return f"python -m tests.chaos.simulator {simulation.seed}{option}"
 
 
@@ -53,10 +79,15 @@ def main() -> None:
     """Replays one seed."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.simulator", description=__doc__)
     parser.add_argument("seed", type=int)
-    parser.add_argument("--deadline", action="store_true", help="of the kind with deadlines")
+    kind = parser.add_mutually_exclusive_group()
+    for option, make, what in (
+        ("--elastic", elastic, "of the kind whose members come and go"),
+        ("--deadline", with_deadline, "of the kind with deadlines"),
+    ):
+        kind.add_argument(option, dest="make", action="store_const", const=make, help=what)
     parser.add_argument("--trace", action="store_true", help="print every step")
     options = parser.parse_args()
-    simulation = with_deadline(options.seed) if options.deadline else strict(options.seed)
+    simulation = (options.make or strict)(options.seed)
     failure: Exception | None = None
     try:
         run(simulation)

@@ -14,11 +14,13 @@ import pytest
 from services.market.checkpoints import STEPS
 from tests.chaos.faulty_bus import BUS_STEPS
 from tests.chaos.simulation import Simulation
-from tests.chaos.simulator import fingerprint, replay_command, run, strict, with_deadline
+from tests.chaos.simulator import elastic, fingerprint, replay_command, run, strict, with_deadline
 
 SEEDS_IN_CI = 500
+ELASTIC_SEEDS_IN_CI = 250
 SEEDS_WITH_DEADLINE_IN_CI = 120
 SEEDS_IN_THE_LONG_RUN = 20_000
+ELASTIC_SEEDS_IN_THE_LONG_RUN = 5_000
 SEEDS_WITH_DEADLINE_IN_THE_LONG_RUN = 2_000
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,18 +48,27 @@ FAULTS = (
     "old order repeated, altered",
 )
 
-FAULTS_WITH_DEADLINE = (
+COMING_AND_GOING = (
     *FAULTS,
+    "home came back at once",
+    "home came back in another size",
+    "home had to come back to leave",
+    "home joined",
+    "home left",
+    "home left for good",
+    "home left to come back in another size",
+    "join of an old connection came late",
+    "market killed after a departure",
+    "home absent",
+)
+
+FAULTS_WITH_DEADLINE = (
+    *COMING_AND_GOING,
     "market killed as it had stored an opening",
     *(f"{kind} slept" for kind in ("market", "home", "weather", "external")),
     "home dawdled",
     "home vanished",
     "home never came back",
-    "home came back in another size",
-    "home left",
-    "market killed after a leave",
-    "home joined",
-    "home absent",
     "late receipt",
     "lease ran out",
     "tick without weather",
@@ -89,12 +100,17 @@ def test_faults_and_kills_at_every_step_change_no_bit_of_the_ledger() -> None:
     assert not never(happened, FAULTS)
 
 
+def test_whoever_comes_or_goes_or_is_killed_the_ticks_go_on_and_nobody_is_absent_in_vain() -> None:
+    happened = run_seeds(elastic, range(ELASTIC_SEEDS_IN_CI))
+    assert not never(happened, COMING_AND_GOING)
+
+
 def test_with_a_deadline_no_tick_hangs_no_account_is_lost_and_all_take_part_again() -> None:
     happened = run_seeds(with_deadline, range(SEEDS_WITH_DEADLINE_IN_CI))
     assert not never(happened, FAULTS_WITH_DEADLINE)
 
 
-@pytest.mark.parametrize("make", [strict, with_deadline])
+@pytest.mark.parametrize("make", [strict, elastic, with_deadline])
 def test_a_seed_decides_everything_that_happens(make: Callable[[int], Simulation]) -> None:
     # Made one after the other: their ledgers take turns in the same memory.
     simulations = []
@@ -107,7 +123,7 @@ def test_a_seed_decides_everything_that_happens(make: Callable[[int], Simulation
     assert fingerprint(first) == fingerprint(second) != fingerprint(other)
 
 
-@pytest.mark.parametrize("options", [["7"], ["7", "--deadline"]])
+@pytest.mark.parametrize("options", [["7"], ["7", "--elastic"], ["7", "--deadline"]])
 def test_the_command_replays_a_seed_alike_in_every_process(options: list[str]) -> None:
     said = {
         subprocess.run(
@@ -143,6 +159,12 @@ def test_a_seed_that_ends_badly_names_itself_and_the_command_that_replays_it() -
 @pytest.mark.timeout(4 * 3600)
 def test_twenty_thousand_seeds_of_faults_change_no_bit_of_the_ledger() -> None:
     run_seeds(strict, range(SEEDS_IN_CI, SEEDS_IN_THE_LONG_RUN))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_five_thousand_seeds_of_coming_and_going_keep_every_promise() -> None:
+    run_seeds(elastic, range(ELASTIC_SEEDS_IN_CI, ELASTIC_SEEDS_IN_THE_LONG_RUN))
 
 
 @pytest.mark.long

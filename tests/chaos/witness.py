@@ -8,7 +8,7 @@ and each acknowledgement is held against the truth when it happens instead.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from energymarket.bus.memory import MemoryBroker, MemoryBus
 from energymarket.bus.port import Delivery, Publication
@@ -39,12 +39,13 @@ class Broken(AssertionError):
 
 class Witness:
     """Implements ``faulty_bus.Witness``; ``orders`` are the newest that homes have sent;
-    ``late`` counts late receipts by tick."""
+    ``late`` counts late receipts by tick; ``on_welcome`` is told of each welcome."""
 
     def __init__(self, disk: Disk, broker: MemoryBroker) -> None:
         self._disk, self._broker = disk, broker
         self.orders: list[Publication] = []
         self.late: Counter[int] = Counter()
+        self.on_welcome: Callable[[Welcome], None] = lambda _welcome: None
         self._told: set[tuple[int, int]] = set()
         self._openings: dict[int, tuple[object, ...]] = {}
 
@@ -58,6 +59,7 @@ class Witness:
                     self._check_receipts(receipts)
                 case Welcome() as welcome:
                     self._check_welcome(welcome)
+                    self.on_welcome(welcome)
                 case Refused(reason="stock_mismatch") as refused:
                     self._check_stocks(refused.home, refused.stock_wh, refused.tick - 1)
                 case TickSettled() as settled if settled.tick > self._disk.tick:
@@ -91,7 +93,7 @@ class Witness:
             raise Broken(f"receipts of tick {receipts.tick}: presence is not the ledger's")
 
     def _check_welcome(self, welcome: Welcome) -> None:
-        if not self._disk.fleet_is_stored(welcome.fleet):
+        if self._disk.instance_of(welcome.fleet) is None:
             raise Broken("a fleet was welcomed before it was stored")
         self._check_stocks(welcome.home, welcome.stock_wh, welcome.settled_tick)
 
