@@ -60,7 +60,7 @@ def _name(distribution: str) -> str:
 def _write(lock: Path, pins: dict[str, str]) -> None:
     old = lock.read_text().splitlines()
     comments = [line for line in old if line.startswith("#")]
-    marked = {_name(line.split("==")[0]): line for line in old if ";" in line}
+    marked = {_name(line.split("==")[0]): line for line in old if ";" in line.partition("#")[0]}
     for_others = [line for name, line in marked.items() if name not in pins]
     lines = [
         f"{name}=={version}" + "".join(marked.get(name, "").partition(" ;")[1:])

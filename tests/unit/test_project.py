@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import tomllib
@@ -156,6 +157,15 @@ def test_a_machine_without_a_fit_python_is_told_what_to_install(
     assert output.startswith(f"energymarket: {sentence}")
     assert len(output.splitlines()) == 1
     assert not (tmp_path / ".venv").exists()
+
+
+def test_a_lock_that_is_renewed_keeps_its_comments_and_its_markers(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.lock"
+    comment = "# What is needed; nothing else.\n"
+    lock.write_text(f"{comment}one==1.0\ntwo==2.0 ; python_version < '3.13'\n")
+    write = runpy.run_path(str(ROOT / "scripts" / "lock.py"))["_write"]
+    write(lock, {"one": "1.1"})
+    assert lock.read_text() == f"{comment}one==1.1\ntwo==2.0 ; python_version < '3.13'\n"
 
 
 def test_whoever_may_not_install_is_told_what_the_tests_need_and_gets_them_run_all_the_same(
