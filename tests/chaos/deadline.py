@@ -90,7 +90,7 @@ class DeadlineSimulation(ElasticSimulation):
             return False
         self._end(process)
         if fate.strikes(0.3, "home never came back"):
-            self.others.remove(process)
+            self._dismiss(process, self.others)
         else:
             process.asleep_until = self.clock.time_s + luck.uniform(5, 60)
         return True

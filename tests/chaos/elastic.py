@@ -121,7 +121,7 @@ class ElasticSimulation(Simulation):
             if home.service:
                 self._call(home)
         elif home.name not in self._resized and fate.strikes(0.4, "home left for good"):
-            self.others.remove(home)
+            self._dismiss(home, self.others)
             self._gone.append(home)
         else:
             home.asleep_until = self.clock.time_s + luck.uniform(1, 30 if fate.plan.kill else 5)

@@ -68,7 +68,7 @@ class JumpingClock:
         return self._base.time_s + self.day_s
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Process:
     """A service with its bus and its clock, and how to start it again.
 
@@ -256,6 +256,12 @@ class Simulation:
             self.luck.shuffle(self._in_turn)
         return self._in_turn.pop()
 
+    def _dismiss(self, process: Process, of: list[Process]) -> None:
+        """It is not called any more, nor started again."""
+        of.remove(process)
+        if self._in_turn and process in self._in_turn:
+            self._in_turn.remove(process)
+
     def _calm_down(self) -> None:
         """All faults are over, and whoever is still to come back does."""
         self.fate.plan = self.plan.calm()
@@ -297,7 +303,7 @@ class Simulation:
             self.happened["superseded market gave up"] += 1
             self._note(process, "was superseded")
             self._end(process)
-            self.markets.remove(process)
+            self._dismiss(process, self.markets)
         else:
             if events and isinstance(service, HomeService):
                 self.witness.check_home(service)
