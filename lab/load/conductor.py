@@ -164,6 +164,10 @@ class Conductor:
                 )
             for number, sample in crew.news(_LOOK_S):
                 account.take(number, sample)
+            if account.refusal:
+                raise LoadFailed(
+                    f"{without_password(plan.amqp_url)}: {account.refusal}. Name another by --amqp."
+                )
             if account.joined_fleets != shown:
                 shown = account.joined_fleets
                 self._watcher.joining(shown, plan.fleets)

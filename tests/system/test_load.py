@@ -276,6 +276,34 @@ def test_what_is_missing_is_said_in_one_sentence(running: System, tmp_path: Path
     assert homes_there(running) == 1
 
 
+def test_a_broker_that_refuses_says_so_at_once(running: System, tmp_path: Path) -> None:
+    """And not when the fleets should long have joined."""
+    rabbit = running.rabbit
+    for user, write in (("idle", "^$"), ("mute", "fleet.*")):
+        rabbit.ctl("add_user", user, user)
+        rabbit.ctl("set_permissions", "-p", "energymarket", user, "fleet.*", write, ".*")
+    host = rabbit.url.rpartition("@")[2]
+    refused = "the broker refuses this user; check user, password and permissions"
+    try:
+        for url, sentence in (
+            (f"amqp://idle:wrong@{host}", refused),
+            (f"{rabbit.url}-of-nobody", "the broker refuses the virtual host; create it"),
+            (f"amqp://idle:idle@{host}", refused),  # which may not bind its queues
+            (f"amqp://mute:mute@{host}", refused),  # which may not say Join
+        ):
+            code, said = load(running, tmp_path, "--amqp", url)
+            assert code == 1, said
+            assert f"amqp://{url.rpartition('@')[2]}: {sentence}" in said
+            assert "by --amqp" in said
+            assert "could join" not in said, "it was not waited for"
+            assert "trying again" not in said
+            assert "Traceback" not in said
+    finally:
+        rabbit.ctl("delete_user", "idle")
+        rabbit.ctl("delete_user", "mute")
+    assert homes_there(running) == 1
+
+
 def test_a_run_that_has_ended_is_refused(
     rabbit_server: RabbitServer, redis_server: RedisServer, tmp_path: Path
 ) -> None:

@@ -132,7 +132,7 @@ def test_what_parent_and_worker_say_arrives_as_it_was_said() -> None:
 def sample(**changes: Any) -> wire.Sample:
     """Of a worker in the middle of a run."""
     fields: dict[str, Any] = dict.fromkeys(wire.Sample.__struct_fields__, 0)
-    fields |= {"run": "r", "latencies": {}, "done": False, "gone": False, **changes}
+    fields |= {"run": "r", "latencies": {}, "done": False, "gone": False, "refusal": ""} | changes
     return wire.Sample(**fields)
 
 
