@@ -25,7 +25,7 @@ from lab.watch.picture import Picture, Shown
 from lab.watch.screen import Screen
 from services.market.api import ApiServer, create_app
 from services.market.errors import LedgerUnavailable, LedgerUnreadable
-from services.market.ledger import Inspection
+from services.market.ledger import Inspection, Ledger
 from services.market.view import View
 
 _OPTIONS: Final = {
@@ -155,19 +155,19 @@ def run(plan: RunPlan, *, stop: StopRequest, console: Console) -> None:
         finally:
             for line in summary:
                 console.out(line, highlight=False)
-        is_of_use = _is_of_use(world)
+        is_for_nothing = made is not None and _is_for_nothing(world.ledger)
     finally:
         world.stop()
-    if made and not is_of_use:
+    if made and is_for_nothing:
         _remove(made)
 
 
-def _is_of_use(world: EmbeddedRun) -> bool:
-    """Whether anything was settled; raises ``EpochLost`` when another run has gone on with the
-    ledger of one that settled nothing."""
-    if not world.market.books.tick:
-        world.ledger.check_epoch()
-    return world.market.books.tick > 0
+def _is_for_nothing(ledger: Ledger) -> bool:
+    """Whether it has no tick; raises ``EpochLost`` when another run is about to settle one."""
+    if ledger.newest_tick():
+        return False
+    ledger.check_epoch()
+    return True
 
 
 def _ledger_to_make(plan: RunPlan) -> Path | None:

@@ -375,14 +375,20 @@ def test_a_run_that_is_killed_before_its_first_tick_is_told_from_others(tmp_path
     a_run(ledger.parent, homes=2, ticks=2, seed=7)
 
 
-def test_a_run_that_another_one_went_on_with_takes_nothing_away(tmp_path: Path) -> None:
-    again = [sys.executable, "-m", "lab.cli", "run", "--headless", "--homes", "3", "--port", "0"]
-    again += ["--ticks", "1", "--resume", "--out", str(tmp_path)]
-    before = f"import subprocess; subprocess.run({again}, check=True)"
-    code, _, error = ended_before_its_first_tick(signal.SIGINT, "--out", str(tmp_path), do=before)
+def test_a_run_whose_ledger_another_one_went_on_with_takes_nothing_away(tmp_path: Path) -> None:
+    """Neither what the other has settled nor what it is about to settle."""
+    settled, begun = tmp_path / "settled", tmp_path / "begun"
+    words = [sys.executable, "-m", "lab.cli", "run", "--headless", "--homes", "3", "--port", "0"]
+    words += ["--ticks", "1", "--resume", "--out", str(settled)]
+    other = f"import subprocess; subprocess.run({words}, check=True)"
+    code, _, error = ended_before_its_first_tick(signal.SIGINT, "--out", str(settled), do=other)
+    assert (code, error) == (0, "")
+    assert energymarket("verify", settled / "ledger.db")[0].startswith("1 ticks")
+    other = "world.ledger.raise_epoch(0.0); world.ledger.epoch = 1"
+    code, _, error = ended_before_its_first_tick(signal.SIGINT, "--out", str(begun), do=other)
     assert code == 1
     assert "Traceback" not in error
-    assert energymarket("verify", tmp_path / "ledger.db")[0].startswith("1 ticks")
+    assert energymarket("verify", begun / "ledger.db")[0].startswith("0 ticks")
 
 
 def test_a_run_that_goes_on_leaves_the_folder_of_a_run_in_one_go(
