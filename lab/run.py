@@ -24,6 +24,8 @@ from lab.watch.link import MarketLink
 from lab.watch.picture import Picture, Shown
 from lab.watch.screen import Screen
 from services.market.api import ApiServer, create_app
+from services.market.errors import LedgerUnavailable, LedgerUnreadable
+from services.market.ledger import Inspection, Ledger
 from services.market.view import View
 
 _OPTIONS: Final = {
@@ -95,19 +97,39 @@ def ledger_in(folder: Path, *, resume: bool) -> str:
     path = folder / LEDGER
     check_folder(folder, option="--out")
     if path.exists() and not resume:
+        if _is_without_ticks(path):
+            # Not begun anew unasked: the run that made it may be about to settle its first tick.
+            raise SettingsError(
+                f"{path} is of a run that was ended before its first tick, or is not there yet: "
+                f"remove {path}* to begin anew, or go on with that world by --resume."
+            )
         raise SettingsError(
             f"{path} exists: choose another --out, or go on with that world by --resume."
         )
     return f"sqlite:///{path}"
 
 
+def _is_without_ticks(ledger: Path) -> bool:
+    """False for one that cannot be read: who goes on with it is told what is wrong with it."""
+    try:
+        with Inspection.of_file(ledger) as look:
+            look.check_kind()
+            return next(look.newest_ticks(), None) is None
+    except (LedgerUnavailable, LedgerUnreadable):
+        return False
+
+
 def run(plan: RunPlan, *, stop: StopRequest, console: Console) -> None:
-    """Runs the world to its end or until ``stop``; the last line printed is the head hash."""
+    """Runs the world to its end or until ``stop``; the last line printed is the head hash.
+
+    A ledger that was made for it and got no tick is gone again: it would only stand in the way.
+    """
     screen = plan.port is not None and full_screen(console, headless=plan.headless)
     held = HeldBack() if screen else None
     log = telemetry.configure("lab", level="warning", form="text", stream=held or sys.stderr)
+    made = _ledger_to_make(plan)
     with _settings_as_options():
-        world, server = _begun(plan, log)
+        world, server = _begun(plan, log, made)
     stop.on_request(world.wake)
     watcher: Watcher = LinePrinter(console)
     if server:
@@ -128,13 +150,35 @@ def run(plan: RunPlan, *, stop: StopRequest, console: Console) -> None:
                 held.let_go()
         summary = _summary(world)
         try:
-            if plan.out:
+            if plan.out and world.market.books.tick:
                 _leave_tables(plan, plan.out, world, console)
         finally:
             for line in summary:
                 console.out(line, highlight=False)
+        is_for_nothing = made is not None and _is_for_nothing(world.ledger)
     finally:
         world.stop()
+    if made and is_for_nothing:
+        _remove(made)
+
+
+def _is_for_nothing(ledger: Ledger) -> bool:
+    """Whether it has no tick; raises ``EpochLost`` when another run is about to settle one."""
+    if ledger.newest_tick():
+        return False
+    ledger.check_epoch()
+    return True
+
+
+def _ledger_to_make(plan: RunPlan) -> Path | None:
+    """The file that this run will make, and nobody has made before."""
+    ledger = plan.out / LEDGER if plan.out else None
+    return None if ledger is None or ledger.exists() else ledger
+
+
+def _remove(ledger: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        ledger.with_name(ledger.name + ending).unlink(missing_ok=True)
 
 
 def _leave_tables(plan: RunPlan, out: Path, run: EmbeddedRun, console: Console) -> None:
@@ -189,19 +233,18 @@ def _settings_as_options() -> Iterator[None]:
         raise type(error)(sentence) from error
 
 
-def _begun(plan: RunPlan, log: telemetry.Log) -> tuple[EmbeddedRun, ApiServer | None]:
-    """The world and its API. Where the API cannot be, a ledger that was made for them is gone
+def _begun(
+    plan: RunPlan, log: telemetry.Log, made: Path | None
+) -> tuple[EmbeddedRun, ApiServer | None]:
+    """The world and its API. Where the API cannot be, the ledger that was ``made`` for them is gone
     again: it would stand in the way of the command that is put right."""
-    ledger = plan.out / LEDGER if plan.out else None
-    is_new = ledger is not None and not ledger.exists()
     world = EmbeddedRun(plan.world, log=log)
     try:
         return world, _served(world, plan, log)
     except EnergyMarketError:
         world.ledger.close()
-        if ledger and is_new:
-            for ending in ("", "-wal", "-shm"):
-                ledger.with_name(ledger.name + ending).unlink(missing_ok=True)
+        if made:
+            _remove(made)
         raise
 
 

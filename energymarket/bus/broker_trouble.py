@@ -20,54 +20,62 @@ INTERNAL_ERROR: Final = 541
 class Trouble(NamedTuple):
     """A reason why there is no connection.
 
-    ``lasting`` ones do not go away by themselves; ``usual`` ones belong to any start.
+    ``lasting`` ones do not go away by themselves; ``usual`` ones belong to any start. ``reason`` is
+    what the broker, or the system, said.
     """
 
     sentence: str
     lasting: bool = False
     usual: bool = False
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """For who does not wait until it is over."""
+        return f"{self.sentence} ({self.reason})" if self.reason else self.sentence
 
 
 _SENTENCES: Final = {
     ACCESS_REFUSED: Trouble(
         "the broker refuses this user; check user, password and permissions "
-        "(ENERGYMARKET_AMQP_URL). Trying again",
+        "(ENERGYMARKET_AMQP_URL)",
         lasting=True,
     ),
     NOT_FOUND: Trouble("waiting for something that its owner has yet to declare", usual=True),
-    LOCKED: Trouble("a lost connection still holds the queue; trying again"),
+    LOCKED: Trouble("a lost connection still holds the queue"),
     PRECONDITION_FAILED: Trouble(
         "a queue or exchange exists with other arguments than this version gives it; let it run "
-        "empty and delete it (rabbitmqctl delete_queue NAME). Trying again",
+        "empty and delete it (rabbitmqctl delete_queue NAME)",
         lasting=True,
     ),
     NOT_ALLOWED: Trouble(
         "the broker refuses the virtual host; create it, give the user access to it, or check "
-        "ENERGYMARKET_AMQP_URL. Trying again",
+        "ENERGYMARKET_AMQP_URL",
         lasting=True,
     ),
-    INTERNAL_ERROR: Trouble("the broker failed, its log says over what; trying again"),
+    INTERNAL_ERROR: Trouble("the broker failed, its log says over what"),
 }
 _TIMED_OUT: Final = Trouble(
     "the broker waited longer for an acknowledgement than its consumer_timeout allows, as it does "
-    "of a market that is paused or waits for homes; set it higher (rabbitmq.conf). Trying again"
+    "of a market that is paused or waits for homes; set it higher (rabbitmq.conf)"
 )
-_UNREACHABLE: Final = Trouble("the broker is not there; trying again")
+_UNREACHABLE: Final = Trouble("the broker is not there")
 
 _ACKNOWLEDGEMENT_TIMED_OUT: Final = "timed out"
 """In the reason of a channel that was closed over its consumer's timeout, on every version."""
 
 
 class Retries:
-    """Says each kind of trouble once, until there is a connection again; knows how long to wait."""
+    """Says each kind of trouble once, until there is a connection again; knows how long to wait.
+
+    ``trouble``: why there is no connection; None while there is one, or none was tried.
+    """
 
     def __init__(self, log: Log, clock: Clock, address: str, backoff: Backoff) -> None:
         self._log = log
         self._clock = clock
         self._address = address
         self._backoff = backoff
-        self._said = ""
-        self._lasting = False
+        self.trouble: Trouble | None = None
         self._up_since_s = 0.0
 
     def failed(self, reply_code: int, reason: str) -> None:
@@ -75,16 +83,18 @@ class Retries:
         trouble = _SENTENCES.get(reply_code, _UNREACHABLE)
         if reply_code == PRECONDITION_FAILED and _ACKNOWLEDGEMENT_TIMED_OUT in reason:
             trouble = _TIMED_OUT
-        sentence, self._lasting, usual = trouble
-        if sentence != self._said:
-            self._said = sentence
-            say = self._log.info if usual else self._log.warning
-            say(sentence, broker=self._address, reason=reason)
+        before, self.trouble = self.trouble, trouble._replace(reason=reason)
+        if before and before.sentence == trouble.sentence:
+            return
+        if trouble.usual:
+            self._log.info(trouble.sentence, broker=self._address, reason=reason)
+        else:
+            said = f"{trouble.sentence}; trying again"
+            self._log.warning(said, broker=self._address, reason=reason)
 
     def connected(self) -> None:
         """There is a connection, with everything in place."""
-        self._said = ""
-        self._lasting = False
+        self.trouble = None
         self._up_since_s = self._clock.monotonic()
         self._log.info("connected to the broker", broker=self._address)
 
@@ -102,7 +112,8 @@ class Retries:
 
     def wait_s(self) -> float:
         """Until the next attempt."""
-        return self._backoff.longest_s if self._lasting else self._backoff.next_s()
+        lasting = self.trouble is not None and self.trouble.lasting
+        return self._backoff.longest_s if lasting else self._backoff.next_s()
 
 
 def facts(error: BaseException, codes: Mapping[type, int]) -> tuple[int, str]:

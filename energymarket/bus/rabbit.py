@@ -24,7 +24,7 @@ from energymarket.bus.amqp_link import Link
 from energymarket.bus.amqp_session import Names
 from energymarket.bus.amqp_tags import Outgoing
 from energymarket.bus.amqp_wire import Wire
-from energymarket.bus.broker_trouble import ACCESS_REFUSED, NOT_ALLOWED, Retries, facts
+from energymarket.bus.broker_trouble import ACCESS_REFUSED, NOT_ALLOWED, Retries, Trouble, facts
 from energymarket.bus.pulse import Pulse
 from energymarket.bus.rabbit_options import RabbitOptions
 from energymarket.bus.threaded import ThreadedBus
@@ -62,9 +62,14 @@ class RabbitBus(ThreadedBus):
         library = _Pika(_parameters(url, name, app_id, options))
         names = Names(app_id, clock)
         backoff = Backoff(options.first_retry_s, options.longest_retry_s)
-        retries = Retries(log, clock, without_password(url), backoff)
-        link = Link(library, options, names, retries, log)
+        self._retries = Retries(log, clock, without_password(url), backoff)
+        link = Link(library, options, names, self._retries, log)
         super().__init__(link, link.inbox, link.counters, options.max_unconfirmed)
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Why there is no connection, as far as is known; any thread may ask."""
+        return self._retries.trouble
 
 
 class _Pika:

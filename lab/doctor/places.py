@@ -94,47 +94,39 @@ def _listener(port: int) -> str:
 
 def broker(url: str) -> Finding:
     """Whether the broker lets this user in and lets it declare what a market declares first."""
-    said: list[EventDict] = []
     bus = RabbitBus(
         url=url,
         name="energymarket doctor",
         app_id="doctor",
-        log=_log_into(said),
+        log=_no_log(),
         options=RabbitOptions(connect_timeout_s=_ANSWER_S),
     )
     try:
         bus.open(lambda: Topology(exchanges=(Exchange(TICKS, "fanout"),)))
         deadline = time.monotonic() + 2 * _ANSWER_S
-        while time.monotonic() < deadline and not _refused(said):
+        while time.monotonic() < deadline and not bus.trouble:
             if any(isinstance(event, Connected) for event in bus.poll(0.1)):
                 return ok("broker", f"{without_password(url)} lets this user in")
     except BusError as error:
         return wrong("broker", f"{error}: set ENERGYMARKET_AMQP_URL.")
     finally:
         bus.close()
-    why = _refused(said)
-    sentence = str(why.get("event", "the broker does not answer"))
-    for ending in (" Trying again", "; trying again", "."):
-        sentence = sentence.removesuffix(ending)
-    reason = f" ({why['reason']})" if why.get("reason") else ""
+    why = bus.trouble or "the broker does not answer"
     return wrong(
         "broker",
-        f"{without_password(url)}: {sentence}{reason}. Start RabbitMQ, or set "
-        "ENERGYMARKET_AMQP_URL; energymarket run does without.",
+        f"{without_password(url)}: {why}. Start RabbitMQ, or set ENERGYMARKET_AMQP_URL; "
+        "energymarket run does without.",
     )
 
 
-def _refused(said: list[EventDict]) -> EventDict:
-    return next((line for line in said if "reason" in line), {})
+def _no_log() -> Any:
+    """The finding says it all."""
 
-
-def _log_into(lines: list[EventDict]) -> Any:
-    def take(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-        lines.append(dict(line))
+    def drop(_logger: WrappedLogger, _method: str, _line: EventDict) -> EventDict:
         raise structlog.DropEvent
 
     return structlog.wrap_logger(
-        None, processors=[take], wrapper_class=structlog.make_filtering_bound_logger(0)
+        None, processors=[drop], wrapper_class=structlog.make_filtering_bound_logger(0)
     )
 
 

@@ -68,6 +68,11 @@ class Account:
         return all(sample is not None and sample.done for sample in self.newest)
 
     @property
+    def refusal(self) -> str:
+        """Why the broker will never have a worker's fleets; empty while it may."""
+        return next((sample.refusal for sample in self.newest if sample and sample.refusal), "")
+
+    @property
     def runs(self) -> set[str]:
         """The runs of the markets that have welcomed the fleets; more than one is wrong."""
         return {sample.run for sample in self.newest if sample and sample.run}

@@ -67,8 +67,10 @@ def check_comparable(
                 "compared."
             )
     try:
+        if find_knee and baseline["knee"].get("interrupted"):
+            raise SettingsError("the search of the baseline was interrupted: make it anew.")
         figure, then = _figure(baseline)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SettingsError("the baseline is not whole: make it anew.") from error
     _ratio(1.0, then, figure)
 

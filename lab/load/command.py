@@ -17,8 +17,9 @@ from energymarket.runtime import EXIT_FAILED, EXIT_INTERRUPTED, StopRequest
 from energymarket.settings import AmqpUrl
 from lab.load import baseline as baselines
 from lab.load import report
-from lab.load.conductor import INTERRUPTED, Conductor, Interrupted
+from lab.load.conductor import INTERRUPTED, Conductor
 from lab.load.display import Lines, LiveTable, summary
+from lab.load.errors import Interrupted
 from lab.load.knee import Knee, find_knee
 from lab.load.market_api import MarketApi
 from lab.load.plan import LoadPlan
@@ -163,35 +164,49 @@ def load(
     finally:
         watcher.stop()
     data = report.as_json(result, knee)
-    verdict = baselines.compare(earlier, data, ratio) if earlier else None
+    # What a search that was interrupted would have found, nobody knows.
+    is_whole = not (knee and knee.interrupted)
+    verdict = baselines.compare(earlier, data, ratio) if earlier and is_whole else None
     report.write(folder, result, knee, verdict)
-    for table in summary(result):
-        console.print(table)
-    if knee:
-        console.print(knee.sentence())
-    if verdict:
-        console.print(verdict.sentence())
+    _tell(console, result, knee, verdict)
     console.print(f"report: {folder / report.HTML}, {folder / report.JSON}", soft_wrap=True)
+    if earlier and not verdict:
+        console.print("not compared with the baseline: the search was interrupted")
+        raise typer.Exit(EXIT_INTERRUPTED)
     if verdict and not verdict.ok:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _tell(
+    console: Console, result: Result, knee: Knee | None, verdict: baselines.Verdict | None
+) -> None:
+    for table in summary(result):
+        console.print(table)
+    for each in (knee, verdict):
+        if each:
+            console.print(each.sentence())
 
 
 def _search(
     measure: Callable[[LoadPlan], Result], plan: LoadPlan, note: Callable[[str], None]
 ) -> tuple[Knee, Result]:
-    """The knee, and the result of the largest load that held (of the least when none did)."""
+    """The knee, and the result of the largest load that held (of the least when none did).
+
+    Raises ``Interrupted`` when not even the least was measured.
+    """
     found: dict[int, Result] = {}
 
     def step(homes: int) -> tuple[float, float]:
-        result = measure(replace(plan, homes=homes))
+        result = found[homes] = measure(replace(plan, homes=homes))
         if result.ended == INTERRUPTED:
             raise Interrupted
         note(f"{homes:,} homes: p99 {result.p99_ms:,.0f} ms, {result.orders_per_s:,.0f} orders/s")
-        found[homes] = result
         return result.p99_ms, result.orders_per_s
 
     knee = find_knee(step, homes=plan.homes, most=MAX_HOMES_PER_FLEET, pace_s=plan.pace_s)
-    return knee, found[knee.homes or knee.steps[0].homes]
+    if not found:
+        raise Interrupted
+    return knee, found[knee.homes or plan.homes]
 
 
 def _amqp_url(text: str) -> str:

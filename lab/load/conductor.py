@@ -17,7 +17,7 @@ from energymarket.settings import without_password
 from lab.load import wire
 from lab.load.account import Account
 from lab.load.crew import Crew
-from lab.load.errors import LoadFailed
+from lab.load.errors import Interrupted, LoadFailed
 from lab.load.market_api import MarketApi, PhaseTotals, PhaseWatch, RunFacts
 from lab.load.plan import ENDLESS_TICK, LoadPlan
 from lab.load.result import Result, Second
@@ -56,10 +56,6 @@ class Workers(Protocol):
     def last_words(self) -> str: ...
 
     def dismiss(self) -> list[tuple[int, wire.Sample]]: ...
-
-
-class Interrupted(Exception):
-    """Told to stop before anything was measured."""
 
 
 def check_system(plan: LoadPlan, api: MarketApi) -> RunFacts:
@@ -168,6 +164,10 @@ class Conductor:
                 )
             for number, sample in crew.news(_LOOK_S):
                 account.take(number, sample)
+            if account.refusal:
+                raise LoadFailed(
+                    f"{without_password(plan.amqp_url)}: {account.refusal}. Name another by --amqp."
+                )
             if account.joined_fleets != shown:
                 shown = account.joined_fleets
                 self._watcher.joining(shown, plan.fleets)

@@ -49,10 +49,13 @@ class LoadFleets:
         homes_per_message: int = 0,
         report: Callable[[Sample], None] = lambda _: None,
         cpu_s: Callable[[], float] = lambda: 0.0,
+        refusal: Callable[[], str] = lambda: "",
     ) -> None:
         """``report`` is given a sample a second, and when something was reached; ``cpu_s`` says
-        how much processor time the process has used."""
+        how much processor time the process has used, ``refusal`` why the broker will never let it
+        in, if that is so."""
         self._bus, self._clock, self._report, self._cpu_s = bus, clock, report, cpu_s
+        self._refusal = refusal
         self._tally = Tally()
         self._fleets: list[_Fleet] = []
         for number, homes in enumerate(sizes):
@@ -215,6 +218,7 @@ class LoadFleets:
             last_receipt_at=tally.last_receipt_at,
             done=self._done(),
             gone=self._gone,
+            refusal=self._refusal(),
         )
         tally.clear(counters, cpu_s)
         self._sample_at = now + SAMPLE_S

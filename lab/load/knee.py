@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from energymarket.errors import SettingsError
-from lab.load.errors import LoadFailed
+from lab.load.errors import Interrupted, LoadFailed
 
 PRECISE_ENOUGH = 1.1
 MOST_STEPS = 24
@@ -30,14 +30,20 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Knee:
-    """``homes`` is the largest number that held, 0 when none did; ``steps`` in order of homes."""
+    """``homes`` is the largest number that held, 0 when none did; ``steps`` in order of homes.
+
+    ``interrupted``: the search was told to stop, and these are the steps that were over by then.
+    """
 
     homes: int
     pace_s: float
     steps: tuple[Step, ...]
+    interrupted: bool = False
 
     def sentence(self) -> str:
         """The knee in words."""
+        if not self.steps:
+            return "No knee: Ctrl-C ended the search in its first step."
         if not self.homes:
             least = self.steps[0]
             return (
@@ -45,8 +51,9 @@ class Knee:
                 f"more than the pace of {self.pace_s:g} s. Begin with fewer --homes."
             )
         best = next(step for step in self.steps if step.homes == self.homes)
+        name = "As far as Ctrl-C let the search come" if self.interrupted else "The knee"
         said = (
-            f"The knee: {self.homes:,} homes at a tick each {self.pace_s:g} s "
+            f"{name}: {self.homes:,} homes at a tick each {self.pace_s:g} s "
             f"({best.orders_per_s:,.0f} orders/s, p99 {best.p99_ms:,.0f} ms)"
         )
         worse = [step for step in self.steps if not step.holds]
@@ -64,7 +71,8 @@ def find_knee(
 
     ``measure`` is given a number of homes and returns (p99 in ms, orders/s). When it raises
     ``LoadFailed``, or ``SettingsError`` since the market's limits refuse so many, that number does
-    not hold, unless it is the first: then nothing will.
+    not hold, unless it is the first: then nothing will. ``Interrupted`` ends the search with what
+    it has found.
     """
     steps: list[Step] = []
 
@@ -80,16 +88,21 @@ def find_knee(
         return steps[-1].holds
 
     good, bad = 0, 0
-    while not bad and good < most and len(steps) < MOST_STEPS:
-        number = min(2 * good or homes, most)
-        if holds(number):
-            good = number
-        else:
-            bad = number
-    while good and bad > PRECISE_ENOUGH * good and bad - good > 1 and len(steps) < MOST_STEPS:
-        number = (good + bad) // 2
-        if holds(number):
-            good = number
-        else:
-            bad = number
-    return Knee(good, pace_s, tuple(sorted(steps, key=lambda step: step.homes)))
+    interrupted = False
+    try:
+        while not bad and good < most and len(steps) < MOST_STEPS:
+            number = min(2 * good or homes, most)
+            if holds(number):
+                good = number
+            else:
+                bad = number
+        while good and bad > PRECISE_ENOUGH * good and bad - good > 1 and len(steps) < MOST_STEPS:
+            number = (good + bad) // 2
+            if holds(number):
+                good = number
+            else:
+                bad = number
+    except Interrupted:
+        interrupted = True
+    found = tuple(sorted(steps, key=lambda step: step.homes))
+    return Knee(good, pace_s, found, interrupted)

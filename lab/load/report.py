@@ -28,6 +28,7 @@ def as_json(result: Result, knee: Knee | None) -> dict[str, Any]:
         data["knee"] = {
             "homes": knee.homes,
             "pace_s": knee.pace_s,
+            "interrupted": knee.interrupted,
             "steps": [
                 {
                     "homes": step.homes,
@@ -154,6 +155,8 @@ def _phases(result: Result) -> str:
 
 def _knee(knee: Knee) -> str:
     points = [(float(step.homes), step.p99_ms) for step in knee.steps if not step.failed]
+    if not points:
+        return ""
     pace = [(points[0][0], 1_000 * knee.pace_s), (points[-1][0], 1_000 * knee.pace_s)]
     rows = [
         (f"{step.homes:,}", "-", "-", step.failed)

@@ -42,7 +42,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     Counts, times and latencies are since the sample before; ``latencies`` as in
     ``latencies.Latencies``; ``held_s`` is how long a fleet has waited for the moments of its
     orders, on average. ``done``: the last tick that counts is settled for all its fleets;
-    ``gone``: all have left. Moments are on the monotonic clock, 0 when they have not come.
+    ``gone``: all have left; ``refusal``: why the broker will never have them, empty while it may.
+    Moments are on the monotonic clock, 0 when they have not come.
     """
 
     run: str
@@ -68,6 +69,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     last_receipt_at: float
     done: bool
     gone: bool
+    refusal: str
 
 
 Command = Begin | Go | End

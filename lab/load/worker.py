@@ -46,6 +46,10 @@ def run(commands_in: IO[bytes], samples_out: IO[bytes]) -> None:
         except OSError:  # the parent is gone
             stop.request()
 
+    def refusal() -> str:
+        trouble = bus.trouble
+        return str(trouble) if trouble and trouble.lasting else ""
+
     fleets = LoadFleets(
         bus=bus,
         clock=clock,
@@ -56,6 +60,7 @@ def run(commands_in: IO[bytes], samples_out: IO[bytes]) -> None:
         homes_per_message=begin.homes_per_message,
         report=report,
         cpu_s=time.process_time,
+        refusal=refusal,
     )
     service = _Commanded(fleets)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
@@ -91,7 +92,8 @@ def test_the_price_chart_is_moved_through_by_keys_and_says_where_it_is(seen: Vis
         seen.page.keyboard.press(key)
         expect(chart).to_have_attribute("aria-valuenow", str(tick))
         price = seen.get(f"/prices/{tick}")["price_eur_per_kwh"]
-        expect(chart).to_have_attribute("aria-valuetext", f"tick {tick}, {price:.4f} EUR/kWh")
+        said = re.compile(rf"tick {tick}, {price:.4f} EUR/kWh($|, )")
+        expect(chart).to_have_attribute("aria-valuetext", said)
     seen.page.keyboard.press("Escape")
     expect(chart).to_have_attribute("aria-valuenow", str(TICKS))
 
@@ -128,6 +130,54 @@ def test_events_lie_as_bands_over_the_ticks_of_their_life(seen: Visit, api: Live
             and f"ticks {event['start_tick']} to {last}," in title
             for title in titles
         )
+
+
+LONG = "strike_at_the_" + "x" * 50
+"""A name as long as it may be, half of it in one piece."""
+
+
+@pytest.mark.parametrize("how", ["mouse", "touch", "keyboard"])
+def test_the_whole_name_of_an_event_can_be_read_however_little_room_its_label_has(
+    browser: Browser, how: str
+) -> None:
+    """R19, R22: below the charts, for the ticks of its life; on a phone too, where it lives for
+    less than the room of a letter."""
+    api = LiveApi(World("sqlite://", homes=2))
+    try:
+        api.world.turn_until_tick(20)
+        event = {"name": LONG, "coefficient_eur_per_kwh": 0.03, "ttl_ticks": 2}
+        tick = api.start_event_in_stillness(event).json()["start_tick"]
+        api.world.turn_until_tick(40)
+        name = LONG.replace("_", " ")
+        url = f"{api.server.url}/"
+        with visit(browser, url, viewport=PHONE, touch=how == "touch") as seen:
+            seen.until_tick(api.world.tick)
+            label = seen.at(".band-label").filter(has_text=name)
+            expect(label).to_have_attribute("title", re.compile(f"^{name} .*ticks {tick} to"))
+            said = seen.at("#events-readout")
+            expect(said).to_have_text("")
+            label.scroll_into_view_if_needed()
+            seen.page.wait_for_timeout(300)  # the forecast is drawn: nothing moves any more
+            box = label.bounding_box()
+            assert box is not None
+            x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+            match how:
+                case "mouse":
+                    seen.page.mouse.move(x, y)
+                case "touch":
+                    seen.page.touchscreen.tap(x, y)
+                case "keyboard":
+                    seen.at("#price-chart").focus()
+                    for _ in range(api.world.tick + 1 - tick):
+                        seen.page.keyboard.press("ArrowLeft")
+                    heard = re.compile(f"^tick {tick}, .*{name}")
+                    expect(seen.at("#price-chart")).to_have_attribute("aria-valuetext", heard)
+            expect(said).to_contain_text(f"▲ {name} +0.0300")
+            assert said.evaluate_all(CUT) == []
+            assert seen.page.evaluate("() => document.documentElement.scrollWidth") == 390
+            assert seen.complaints == []
+    finally:
+        api.close()
 
 
 def test_who_gives_to_whom_is_what_the_api_says(seen: Visit) -> None:

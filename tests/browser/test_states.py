@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -124,6 +125,34 @@ def test_an_audit_that_is_not_answered_is_not_known(seen: Visit, api: LiveApi) -
     expect(seen.at("#audit")).to_have_attribute("data-state", "right")
     api.server.stop()
     expect(seen.at("#audit")).to_have_attribute("data-state", "unknown")
+
+
+def test_a_server_that_hangs_leaves_no_audit_that_seems_to_be_known(browser: Browser) -> None:
+    """R13: as soon as the top says that nothing comes, whenever the question would be given up."""
+    api = LiveApi(World("sqlite://", homes=1))
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    try:
+        with visit(browser, f"{api.server.url}/") as seen:
+            seen.page.evaluate("() => { AbortSignal.timeout = () => new AbortController().signal }")
+            audit = seen.at("#audit")
+            with api.ticking(pause_s=0.02):
+                seen.state("LIVE")
+                expect(audit).to_have_attribute("data-state", "right")
+                with seen.page.expect_request("**/audit"):
+                    seen.page.route(re.compile("/(audit|run|clock)$"), hold)
+                expect(audit).to_have_attribute("data-state", "right")
+            seen.state("STALE")
+            expect(audit).to_have_attribute("data-state", "unknown")
+            for route in held:
+                route.continue_()
+            expect(audit).to_have_attribute("data-state", "right")
+            seen.state("STALE")
+    finally:
+        api.close()
 
 
 def test_what_the_top_shows_is_of_the_tick_that_is_open_and_hangs(

@@ -154,6 +154,7 @@ def visit(
     scheme: Scheme = "light",
     reduced_motion: bool = False,
     scale: float = 1,
+    touch: bool = False,
 ) -> Iterator[Visit]:
     """The page at ``url`` in a browser of its own: no token, no cache."""
     context = browser.new_context(
@@ -161,6 +162,7 @@ def visit(
         color_scheme=scheme,
         reduced_motion="reduce" if reduced_motion else "no-preference",
         device_scale_factor=scale,
+        has_touch=touch,
         locale="en",
     )
     made = Visit(context.new_page(), url)

@@ -181,6 +181,55 @@ def test_however_it_is_ended_nobody_is_left_behind(
     running.wait_for_tick(running.tick() + 3)
 
 
+def ended_by_ctrl_c(
+    running: System, out: Path, *options: str, when: Callable[[str], bool]
+) -> tuple[int, str]:
+    """Ctrl-C as soon as what it says, or the market, is like that: exit code, all that it said."""
+    out.mkdir()
+    line, environment = command(running, out, *options)
+    with (out / "said.txt").open("w") as said:
+        process = subprocess.Popen(line, env=environment, stdout=said, stderr=said)
+    text: Callable[[], str] = (out / "said.txt").read_text
+    try:
+        running.wait_for("the moment", lambda: when(text()))
+        process.send_signal(signal.SIGINT)
+        code = process.wait(30)
+    finally:
+        process.kill()
+    running.wait_for("all to leave", lambda: homes_there(running) == 1, timeout_s=20)
+    return code, text()
+
+
+def test_ctrl_c_in_the_search_for_the_knee_keeps_what_was_found(
+    running: System, tmp_path: Path
+) -> None:
+    """At a pace so slow that any machine holds it, and the search goes on until it is ended."""
+    search, out = ("--find-knee", "--pace", "5"), tmp_path / "second-step"
+    code, said = ended_by_ctrl_c(
+        running, out, *search, "--seconds", "3", when=lambda _: homes_there(running) > HOMES + 1
+    )
+    assert code == 0, said
+    data = json.loads((out / "report.json").read_text())
+    knee = data["knee"]
+    assert knee["interrupted"]
+    assert knee["steps"][0]["homes"] == HOMES
+    assert data["plan"]["homes"] == knee["homes"] >= HOMES
+    sentence = f"As far as Ctrl-C let the search come: {knee['homes']} homes at a tick each 5 s"
+    assert sentence in said
+    assert sentence in (out / "report.html").read_text()
+    knee["interrupted"] = False
+    (tmp_path / "earlier.json").write_text(json.dumps(data))
+    options = ("--seconds", "600", "--baseline", str(tmp_path / "earlier.json"))
+    out = tmp_path / "first-step"
+    code, said = ended_by_ctrl_c(
+        running, out, *search, *options, when=lambda text: "orders/s" in text
+    )
+    assert code == 130, said
+    assert "No knee: Ctrl-C ended the search in its first step" in said
+    assert "not compared with the baseline" in said
+    assert json.loads((out / "report.json").read_text())["knee"]["steps"] == []
+
+
 def test_a_worker_that_is_killed_ends_the_run_and_its_homes_leave_all_the_same(
     running: System, tmp_path: Path
 ) -> None:
@@ -224,6 +273,34 @@ def test_what_is_missing_is_said_in_one_sentence(running: System, tmp_path: Path
         assert sentence in said
         assert "Traceback" not in said
         assert "secret" not in said
+    assert homes_there(running) == 1
+
+
+def test_a_broker_that_refuses_says_so_at_once(running: System, tmp_path: Path) -> None:
+    """And not when the fleets should long have joined."""
+    rabbit = running.rabbit
+    for user, write in (("idle", "^$"), ("mute", "fleet.*")):
+        rabbit.ctl("add_user", user, user)
+        rabbit.ctl("set_permissions", "-p", "energymarket", user, "fleet.*", write, ".*")
+    host = rabbit.url.rpartition("@")[2]
+    refused = "the broker refuses this user; check user, password and permissions"
+    try:
+        for url, sentence in (
+            (f"amqp://idle:wrong@{host}", refused),
+            (f"{rabbit.url}-of-nobody", "the broker refuses the virtual host; create it"),
+            (f"amqp://idle:idle@{host}", refused),  # which may not bind its queues
+            (f"amqp://mute:mute@{host}", refused),  # which may not say Join
+        ):
+            code, said = load(running, tmp_path, "--amqp", url)
+            assert code == 1, said
+            assert f"amqp://{url.rpartition('@')[2]}: {sentence}" in said
+            assert "by --amqp" in said
+            assert "could join" not in said, "it was not waited for"
+            assert "trying again" not in said
+            assert "Traceback" not in said
+    finally:
+        rabbit.ctl("delete_user", "idle")
+        rabbit.ctl("delete_user", "mute")
     assert homes_there(running) == 1
 
 

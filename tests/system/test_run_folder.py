@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -37,6 +38,18 @@ def until_30(look, *, after):
             os.kill(os.getpid(), signal.SIGTERM)
         yield line
 Inspection.ticks = until_30
+main()
+"""
+ENDED_BEFORE_ITS_FIRST_TICK = """
+import os, signal
+from lab.cli import main
+from lab.embedded import EmbeddedRun
+start = EmbeddedRun.start
+def start_and_end(world):
+    start(world)
+    {do}
+    os.kill(os.getpid(), signal.{how})
+EmbeddedRun.start = start_and_end
 main()
 """
 ONE_TICK = Tempo(tick_s=0, deadline_s=0, start_homes=3, max_ticks=1)
@@ -310,6 +323,72 @@ def test_a_ledger_that_was_cut_at_its_end_is_not_exported(folder: Path, tmp_path
     ):
         export(look, tmp_path / "out", again="")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def ended_before_its_first_tick(
+    how: signal.Signals, *options: str, do: str = ""
+) -> tuple[int, str, str]:
+    """(exit code, output, error output) of a run that is ended as soon as its services are up, and
+    ``do`` is done."""
+    words = ["run", "--headless", "--homes", "3", "--port", "0", *options]
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED_BEFORE_ITS_FIRST_TICK.format(how=how.name, do=do), *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
+def test_a_run_that_is_ended_before_its_first_tick_leaves_nothing_behind(
+    how: signal.Signals, tmp_path: Path
+) -> None:
+    """Or another world could not begin there."""
+    code, said, error = ended_before_its_first_tick(how, "--out", str(tmp_path))
+    assert (code, error) == (0, "")
+    assert "0 ticks settled" in said
+    assert len(said.splitlines()[-1]) == 64, "the head hash, as of any run"
+    assert list(tmp_path.iterdir()) == []
+    a_run(tmp_path, homes=2, ticks=2, seed=7)
+
+
+def test_a_run_that_is_killed_before_its_first_tick_is_told_from_others(tmp_path: Path) -> None:
+    """Neither what goes on with it nor what only reads it minds; and it goes when it is told to."""
+    ledger = tmp_path / "killed" / "ledger.db"
+    options = ("--out", str(ledger.parent))
+    code, _, _ = ended_before_its_first_tick(signal.SIGKILL, *options)
+    assert code == -signal.SIGKILL
+    assert energymarket("verify", ledger)[0].startswith("0 ticks")
+    energymarket("export", ledger, tmp_path / "tables")
+    _, refusal = energymarket("run", "--headless", "--seed", "7", *options, code=2)
+    assert "is of a run that was ended before its first tick" in refusal
+    assert f"remove {ledger}* to begin anew" in refusal
+    code, _, _ = ended_before_its_first_tick(signal.SIGINT, *options, "--resume")
+    assert (code, ledger.exists()) == (0, True), "it was there before that run"
+    energymarket("run", "--headless", "--ticks", "1", "--port", "0", *options, "--resume")
+    _, refusal = energymarket("run", "--headless", *options, code=2)
+    assert "exists: choose another --out" in refusal
+    for each in ledger.parent.glob("ledger.db*"):
+        each.unlink()
+    a_run(ledger.parent, homes=2, ticks=2, seed=7)
+
+
+def test_a_run_whose_ledger_another_one_went_on_with_takes_nothing_away(tmp_path: Path) -> None:
+    """Neither what the other has settled nor what it is about to settle."""
+    settled, begun = tmp_path / "settled", tmp_path / "begun"
+    words = [sys.executable, "-m", "lab.cli", "run", "--headless", "--homes", "3", "--port", "0"]
+    words += ["--ticks", "1", "--resume", "--out", str(settled)]
+    other = f"import subprocess; subprocess.run({words}, check=True)"
+    code, _, error = ended_before_its_first_tick(signal.SIGINT, "--out", str(settled), do=other)
+    assert (code, error) == (0, "")
+    assert energymarket("verify", settled / "ledger.db")[0].startswith("1 ticks")
+    other = "world.ledger.raise_epoch(0.0); world.ledger.epoch = 1"
+    code, _, error = ended_before_its_first_tick(signal.SIGINT, "--out", str(begun), do=other)
+    assert code == 1
+    assert "Traceback" not in error
+    assert energymarket("verify", begun / "ledger.db")[0].startswith("0 ticks")
 
 
 def test_a_run_that_goes_on_leaves_the_folder_of_a_run_in_one_go(

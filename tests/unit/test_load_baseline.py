@@ -57,6 +57,14 @@ def test_a_knee_and_a_run_of_given_homes_are_not_compared() -> None:
         baseline.check_comparable(with_knee(5_000), plain.plan)
 
 
+def test_a_search_that_was_interrupted_is_no_baseline() -> None:
+    """It would have gone on to more homes, or to fewer: nobody knows."""
+    then = with_knee(5_000)
+    then["knee"]["interrupted"] = True
+    with pytest.raises(SettingsError, match="the search of the baseline was interrupted"):
+        baseline.check_comparable(then, then["plan"], find_knee=True)
+
+
 def test_a_baseline_in_which_nothing_was_settled_is_refused() -> None:
     """Anything would be as fast as that."""
     closed, opened = (

@@ -14,9 +14,9 @@ from rich.console import Console
 from energymarket.errors import SettingsError
 from energymarket.runtime import StopRequest
 from lab.load import conductor, wire
-from lab.load.conductor import INTERRUPTED, Conductor, Interrupted
+from lab.load.conductor import INTERRUPTED, Conductor
 from lab.load.display import Lines
-from lab.load.errors import LoadFailed
+from lab.load.errors import Interrupted, LoadFailed
 from lab.load.plan import LoadPlan
 from lab.load.result import Result
 from tests.unit.test_load_figures import sample

@@ -21,8 +21,8 @@ from energymarket.errors import SettingsError
 from lab.load import baseline, latencies, report, wire
 from lab.load.account import Account
 from lab.load.display import Lines, summary
-from lab.load.errors import LoadFailed
-from lab.load.knee import find_knee
+from lab.load.errors import Interrupted, LoadFailed
+from lab.load.knee import Knee, find_knee
 from lab.load.latencies import LONGEST_US, Latencies
 from lab.load.market_api import PhaseTotals
 from lab.load.pacing import Schedule
@@ -132,7 +132,7 @@ def test_what_parent_and_worker_say_arrives_as_it_was_said() -> None:
 def sample(**changes: Any) -> wire.Sample:
     """Of a worker in the middle of a run."""
     fields: dict[str, Any] = dict.fromkeys(wire.Sample.__struct_fields__, 0)
-    fields |= {"run": "r", "latencies": {}, "done": False, "gone": False, **changes}
+    fields |= {"run": "r", "latencies": {}, "done": False, "gone": False, "refusal": ""} | changes
     return wire.Sample(**fields)
 
 
@@ -262,6 +262,35 @@ def test_the_search_ends_at_the_most_that_may_be_tried() -> None:
     knee = find_knee(system_that_holds(10**9), homes=100, most=1_000, pace_s=1.0)
     assert [step.homes for step in knee.steps] == [100, 200, 400, 800, 1_000]
     assert knee.sentence().endswith("more were not tried.")
+
+
+def interrupted_in_step(number: int) -> Knee:
+    """Of a search for 250 homes that begins with 100."""
+    steps = iter(range(1, number))
+
+    def measure(homes: int) -> tuple[float, float]:
+        if next(steps, None) is None:
+            raise Interrupted
+        return system_that_holds(250)(homes)  # type: ignore[no-any-return]
+
+    return find_knee(measure, homes=100, most=1_000, pace_s=1.0)
+
+
+def test_a_search_that_is_interrupted_keeps_the_steps_that_were_over() -> None:
+    knee = interrupted_in_step(3)
+    assert [step.homes for step in knee.steps] == [100, 200]
+    assert knee.sentence().startswith("As far as Ctrl-C let the search come: 200 homes at a tick")
+    assert knee.sentence().endswith("more were not tried.")
+    knee = interrupted_in_step(4)
+    assert (knee.homes, knee.interrupted) == (200, True)
+    assert "; with 400 p99 is" in knee.sentence()
+    assert not interrupted_in_step(99).interrupted
+
+
+def test_a_search_that_is_interrupted_in_its_first_step_has_a_report_of_that() -> None:
+    made, knee = result(), interrupted_in_step(1)
+    html = report.html(made, report.as_json(made, knee), knee)
+    assert "No knee: Ctrl-C ended the search in its first step." in html
 
 
 # ------------------------------------------------------------------------------------------ report

@@ -1,9 +1,12 @@
 // External events as labelled bands over the ticks of their life, in lanes above the line.
 
 import { make } from "./dom.js";
-import { arrow, signed, words } from "./format.js";
+import { arrow, told, words } from "./format.js";
 
-/** Lanes for labels; what finds none keeps its band, and its name in the list of events. */
+/**
+ * Lanes for labels; what finds none keeps its band. A name that is cut, or has no lane, stands below
+ * the charts while somebody points at a tick of it.
+ */
 export const LANES = 3;
 export const LANE_PX = 21;
 
@@ -72,17 +75,24 @@ export class Bands {
     const key = keyOf(event);
     if (!this.#made.has(key)) {
       const band = made(event);
+      band.firstChild.addEventListener("mousemove", ({ clientX }) => this.#point(event, clientX));
       this.#made.set(key, band);
       this.root.append(band);
     }
     return this.#made.get(key);
   }
+
+  /** The chart does not hear what happens on a label: whoever points there points at a tick too. */
+  #point({ first, last }, clientX) {
+    const left = clientX - this.root.getBoundingClientRect().left;
+    const tick = Math.min(Math.max(Math.round(this.chart.posToVal(left, "x")), first), last);
+    this.chart.setCursor({ left: this.chart.valToPos(tick, "x"), top: 1 });
+  }
 }
 
 function made(event) {
-  const said = `${words(event.name)} ${signed(event.coefficient, 4)}`;
   const sign = make("span", { "aria-hidden": "true" }, `${arrow(event.coefficient)} `);
-  const title = `${said} EUR/kWh each tick, ticks ${event.first} to ${event.last}, from ${words(event.source)}`;
+  const title = `${told(event)} EUR/kWh each tick, ticks ${event.first} to ${event.last}, from ${words(event.source)}`;
   const label = make(
     "div",
     { className: "band-label", title },

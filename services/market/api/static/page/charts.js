@@ -3,7 +3,7 @@
 /* global uPlot */
 import { Bands, LANES, LANE_PX } from "./bands.js";
 import { colours, onScheme } from "./colours.js";
-import { number } from "./format.js";
+import { number, told } from "./format.js";
 
 const SYNC = "ticks";
 const AXIS_PX = 52;
@@ -257,7 +257,8 @@ export class Charts {
   describe(history) {
     if (!this.#ticks.length) return;
     const tick = this.#chosen ?? this.#last;
-    const text = `tick ${tick}, ${number(history.priceOf(tick), 4)} EUR/kWh`;
+    const price = `tick ${tick}, ${number(history.priceOf(tick), 4)} EUR/kWh`;
+    const text = [price, ...history.eventsIn(tick).map(told)].join(", ");
     const said = {
       valuemin: this.#ticks[0],
       valuemax: this.#last,

@@ -36,6 +36,9 @@ export const brief = (value) =>
 
 export const words = (name) => name.replaceAll("_", " ");
 
+/** An event as one says it: its name, and what it does to the price in each tick. */
+export const told = ({ name, coefficient }) => `${words(name)} ${signed(coefficient, 4)}`;
+
 /** How one says the name of a price's term. */
 export const term = (name) => (name.startsWith("event:") ? words(name.slice(6)) : words(name));
 

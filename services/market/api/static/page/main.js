@@ -38,6 +38,7 @@ let span = SPANS[NARROW ? 0 : 1];
 let forecast = [];
 let pointed = null; // the tick that somebody points at
 let drawnTick = null; // what the charts were drawn for
+let wasStale = false;
 
 // ------------------------------------------------------------------------------------------ drawing
 
@@ -56,7 +57,10 @@ function show() {
   drawnAt = performance.now();
   showStatus(feed);
   showHead(history, feed, forecast);
-  if (!feed.open) doubtAudit();
+  const isStale = feed.status().word === "STALE";
+  // A server that hangs leaves the stream open; one that does not hang answers the next question.
+  if (!feed.open || (isStale && !wasStale)) doubtAudit();
+  wasStale = isStale;
   showEvents(history);
   controls.show(feed.clock);
   const drawn = [

@@ -1,7 +1,8 @@
-// The numbers behind the charts: as a line above each for one tick, as a table for all.
+// The numbers behind the charts: as a line above each for one tick, as a table for all. Below them
+// the events of a tick, whose names may find no room over the line.
 
 import { $, say, table } from "./dom.js";
-import { number } from "./format.js";
+import { arrow, number, told } from "./format.js";
 
 const MOST_ROWS = 200;
 const HEADS = [
@@ -27,6 +28,9 @@ export function showReadouts(history, tick, chosen) {
     $("trade-readout"),
     row ? `▲ bought ${number(row.bought_kwh, 2)}  ▼ sold ${number(row.sold_kwh, 2)}` : "",
   );
+  const alive = chosen ? history.eventsIn(tick) : [];
+  const events = alive.map((event) => `${arrow(event.coefficient)} ${told(event)}`);
+  say($("events-readout"), alive.length ? `${where}${events.join(", ")}` : "");
 }
 
 /** Fills the table, newest tick first, if it is open and lags behind. */
