@@ -16,7 +16,7 @@ from typing import Any, Final
 from energymarket.bus.amqp_frames import Arrived, Publisher
 from energymarket.bus.amqp_library import AmqpLibrary
 from energymarket.bus.amqp_session import Names, Session
-from energymarket.bus.amqp_tags import Batch, Outgoing
+from energymarket.bus.amqp_tags import Outgoing, Part
 from energymarket.bus.amqp_topology import (
     MAX_PREFETCH,
     consumer_arguments,
@@ -60,7 +60,7 @@ class Link:
         self._session: Session | None = None
         self._in_place: tuple[Any, Iterator[Topology]] = None, cycle(())
         self._unserved = ""  # the queue that it failed over
-        self._work: deque[Batch] = deque()
+        self._work: deque[Part] = deque()
         self._scheduled = False
         self._stopping = False
 
@@ -73,8 +73,8 @@ class Link:
         self._loop = self._library.new_loop()
         self._driver.start(self._loop, self._connect, self._stumbled)
 
-    def submit(self, batch: Batch) -> None:
-        self._work.append(batch)
+    def submit(self, part: Part) -> None:
+        self._work.append(part)
         self._schedule()
 
     def stop(self, timeout_s: float) -> None:

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from energymarket.bus.amqp_tags import Batch, Confirms, Outgoing, Unacknowledged
+from energymarket.bus.amqp_tags import Batch, Confirms, Outgoing, Part, Unacknowledged
 from energymarket.bus.counters import BusCounters
 from energymarket.clock import Clock
 from energymarket.codec import CONTENT_TYPE
@@ -47,19 +47,18 @@ class Session:
         self._confirmed_by_broker = confirms
         self._complete: list[Batch] = []
 
-    def send(self, batch: Batch) -> None:
-        """Publishes the batch's messages; its deliveries wait for ``settle``."""
-        if not batch.messages:
-            self._complete.append(batch)
-            return
-        for message in batch.messages:
+    def send(self, part: Part) -> None:
+        """Publishes messages of a batch; its deliveries wait for ``settle``."""
+        batch = part.batch
+        for message in part.messages:
             if self._confirmed_by_broker:
                 self._confirms.expect(batch)
             self._publish(message)
         if not self._confirmed_by_broker:
-            self._counters.confirmed += len(batch.messages)
-            if batch.deliveries:
-                self._complete.append(batch)
+            self._counters.confirmed += len(part.messages)
+        batch.all_sent = part.is_last
+        if batch.complete and batch.deliveries:
+            self._complete.append(batch)
 
     def on_confirm(self, tag: int, *, multiple: bool, confirmed: bool) -> bool:
         """The broker's word on what was published; True when there is something to settle now."""

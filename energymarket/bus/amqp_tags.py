@@ -25,25 +25,33 @@ class Outgoing(NamedTuple):
 
 
 class Batch:
-    """Messages, and the deliveries to settle when all of them are confirmed.
+    """What was published together, and the deliveries to settle when all of it is confirmed.
 
-    Without messages the deliveries are settled at once. ``failed`` ones are given back to their
-    queue, the others acknowledged.
+    Its messages come in parts, the last of which says so. Without messages the deliveries are
+    settled at once. ``failed`` ones are given back to their queue, the others acknowledged.
     """
 
-    __slots__ = ("deliveries", "failed", "messages", "unconfirmed")
+    __slots__ = ("all_sent", "deliveries", "failed", "unconfirmed")
 
-    def __init__(
-        self,
-        messages: Sequence[Outgoing],
-        deliveries: Sequence[Delivery],
-        *,
-        failed: bool = False,
-    ) -> None:
-        self.messages = messages
+    def __init__(self, deliveries: Sequence[Delivery], *, failed: bool = False) -> None:
         self.deliveries = deliveries
         self.failed = failed
-        self.unconfirmed = len(messages)
+        self.unconfirmed = 0
+        """Messages that were sent and are not confirmed yet."""
+        self.all_sent = False
+
+    @property
+    def complete(self) -> bool:
+        """The broker has spoken on all of it."""
+        return self.all_sent and not self.unconfirmed
+
+
+class Part(NamedTuple):
+    """Messages of a batch that go out now, while the next ones are still being made."""
+
+    batch: Batch
+    messages: Sequence[Outgoing]
+    is_last: bool = True
 
 
 class Confirms:
@@ -59,6 +67,7 @@ class Confirms:
     def expect(self, batch: Batch) -> None:
         """Counts one published message of ``batch``; call it once per publication, in order."""
         self._last_tag += 1
+        batch.unconfirmed += 1
         self._batches[self._last_tag] = batch
 
     def settle(self, tag: int, *, multiple: bool, confirmed: bool) -> tuple[int, list[Batch]]:
@@ -69,7 +78,7 @@ class Confirms:
             batch = self._batches.pop(each)
             batch.unconfirmed -= 1
             batch.failed |= not confirmed
-            if batch.unconfirmed == 0:
+            if batch.complete:
                 complete.append(batch)
         return len(tags), complete
 

@@ -7,7 +7,7 @@ connection. One lock guards the broker, so that several threads may each own a b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from time import perf_counter
 
 from energymarket.bus.counters import BusCounters
@@ -59,10 +59,11 @@ class MemoryBus:
         return self._take()
 
     def publish(
-        self, publications: Sequence[Publication], then_acknowledge: Sequence[Delivery] = ()
+        self, publications: Iterable[Publication], then_acknowledge: Sequence[Delivery] = ()
     ) -> None:
         self._check_open()
         begun = perf_counter()
+        publications = list(publications)
         bodies = [encode(publication.message) for publication in publications]
         self.counters.encode_s += perf_counter() - begun
         with self._broker.lock:

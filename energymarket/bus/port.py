@@ -7,7 +7,7 @@ repeats itself until it is answered, so the bus need not remember.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -108,10 +108,11 @@ class Bus(Protocol):
         """
 
     def publish(
-        self, publications: Sequence[Publication], then_acknowledge: Sequence[Delivery] = ()
+        self, publications: Iterable[Publication], then_acknowledge: Sequence[Delivery] = ()
     ) -> None:
         """Sends messages; when the broker has confirmed all of them, acknowledges the deliveries.
 
+        They are taken one by one, and the first may be on their way before the last is made.
         If one is not confirmed the deliveries go back to their queue, so that whoever reads them
         can answer again. An unroutable message counts as confirmed.
         """

@@ -5,11 +5,11 @@ The owner encodes, decodes and decides; the link only carries. No driver here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from time import perf_counter
 from typing import Protocol, TypeAlias
 
-from energymarket.bus.amqp_tags import Batch, Outgoing
+from energymarket.bus.amqp_tags import Batch, Outgoing, Part
 from energymarket.bus.counters import BusCounters
 from energymarket.bus.inbox import Inbox
 from energymarket.bus.port import BusEvent, Delivery, Publication, TopologyMaker
@@ -28,6 +28,9 @@ Arrivals: TypeAlias = Inbox[RawDelivery | BusEvent]
 _FLUSH_AT_CLOSE_S = 0.5
 _STOP_S = 1.0
 _MAX_SHORT_STRING_BYTES = 255  # AMQP's limit for a routing key
+_PART_BYTES = 32 * 1024
+"""So much goes out at a time of what is published together. The broker, and whoever is waiting
+behind it, begin to work while the rest is still being encoded."""
 
 
 class Link(Protocol):
@@ -44,8 +47,8 @@ class Link(Protocol):
     def start(self, topology: TopologyMaker) -> None:
         """Starts the thread, which connects, and again whenever the connection is lost."""
 
-    def submit(self, batch: Batch) -> None:
-        """Sends the batch's messages, and settles its deliveries when they are confirmed."""
+    def submit(self, part: Part) -> None:
+        """Sends messages of a batch, and settles its deliveries when all of it is confirmed."""
 
     def stop(self, timeout_s: float) -> None:
         """Carries out what was submitted, closes, and ends the thread, within the time given."""
@@ -93,33 +96,44 @@ class ThreadedBus:
         return events
 
     def publish(
-        self, publications: Sequence[Publication], then_acknowledge: Sequence[Delivery] = ()
+        self, publications: Iterable[Publication], then_acknowledge: Sequence[Delivery] = ()
     ) -> None:
         self._check_open()
-        begun = perf_counter()
-        messages = [_outgoing(publication) for publication in publications]
-        self.counters.encode_s += perf_counter() - begun
-        if not self._link.is_up:
-            self.counters.dropped += len(messages)
-        elif messages and self._unconfirmed() >= self._max_unconfirmed:
-            self.counters.dropped += len(messages)
-            self._link.submit(Batch((), then_acknowledge, failed=True))
-        else:
-            self.counters.published += len(messages)
-            self._link.submit(Batch(messages, then_acknowledge))
+        is_up, is_full = self._link.is_up, self._unconfirmed() >= self._max_unconfirmed
+        batch = Batch(then_acknowledge)
+        part: list[Outgoing] = []
+        size = 0
+        for publication in publications:
+            begun = perf_counter()
+            message = _outgoing(publication)
+            self.counters.encode_s += perf_counter() - begun
+            if not is_up or is_full:
+                self.counters.dropped += 1
+                batch.failed = True
+                continue
+            if size >= _PART_BYTES:
+                self._send(Part(batch, part, is_last=False))
+                part, size = [], 0
+            part.append(message)
+            size += len(message.body)
+        if is_up:
+            self._send(Part(batch, part))
+
+    def _send(self, part: Part) -> None:
+        self.counters.published += len(part.messages)
+        self._link.submit(part)
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         self._check_open()
         if deliveries and self._link.is_up:
-            self._link.submit(Batch((), deliveries))
+            self._link.submit(Part(Batch(deliveries), ()))
 
     def dead_letter(self, delivery: Delivery, reason: str) -> None:
         self._check_open()
         if not self._link.is_up or delivery.generation != self._link.generation:
             return
-        self.counters.published += 1
         self.counters.dead_lettered += 1
-        self._link.submit(Batch((_dead(delivery, reason),), (delivery,)))
+        self._send(Part(Batch((delivery,)), (_dead(delivery, reason),)))
 
     def wake(self) -> None:
         self._inbox.wake()

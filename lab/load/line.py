@@ -6,7 +6,7 @@ looks over its shoulder: when its orders went out, and which of them have their 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from time import perf_counter
 
 from energymarket.bus.counters import BusCounters
@@ -50,8 +50,9 @@ class FleetLine:
         return []
 
     def publish(
-        self, publications: Sequence[Publication], then_acknowledge: Sequence[Delivery] = ()
+        self, publications: Iterable[Publication], then_acknowledge: Sequence[Delivery] = ()
     ) -> None:
+        publications = list(publications)
         begun = perf_counter()
         self._bus.publish(publications, then_acknowledge)
         self.publishing_s += perf_counter() - begun

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
+
 from energymarket import topology
 from energymarket.bus.port import Bus, Publication
 from energymarket.clock import Clock
@@ -42,33 +45,33 @@ class TickAnswers:
         begun = self._clock.monotonic()
         (tick, settled, present), self._unanswered = self._unanswered, None
         with self._floor.tracer.child("send receipts", tick.span.trace) as span:
-            receipts = self._receipts(settled, present, opened, span.trace)
             news = [
                 Publication(topology.TICKS, "", message, trace=span.trace)
                 for message in (answers.tick_settled(self._books, settled), opened)
                 if message
             ]
             self._bus.publish(
-                [*receipts, *news],
+                chain(self._receipts(settled, present, opened, span.trace), news),
                 then_acknowledge=[*tick.held, *self._floor.inputs.done_with(settled.tick)],
             )
         tick.span.end()
         self._floor.checkpoint(RECEIPTS_SENT)
         self._metrics.answer_seconds.observe(self._clock.monotonic() - begun)
         self._observe_work()
-        return {receipt.routing_key for receipt in receipts} if opened else set()
+        return {fleet.key for fleet in present} if opened else set()
 
     def _receipts(
         self, settled: SettledTick, present: list[Fleet], opened: TickOpened | None, trace: str
-    ) -> list[Publication]:
+    ) -> Iterator[Publication]:
+        """One after the other: the first homes compute while the last receipts are written."""
         writer = answers.ReceiptWriter(self._books.world.run, settled)
         along = answers.opened_tick(opened) if opened else None
         most = self._floor.homes_per_message
-        return [
+        return (
             Publication(topology.RECEIPTS, fleet.key, message, mandatory=True, trace=trace)
             for fleet in present
             for message in writer.messages(fleet, most.get(fleet.instance, 0), opened=along)
-        ]
+        )
 
     def _observe_work(self) -> None:
         """The work within the phases of a tick: counted all along, and only looked up here."""

@@ -7,7 +7,7 @@ of the orders, and right after it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from energymarket.bus.counters import BusCounters
@@ -86,8 +86,9 @@ class FaultyBus:
             events[place] = event
 
     def publish(
-        self, publications: Sequence[Publication], then_acknowledge: Sequence[Delivery] = ()
+        self, publications: Iterable[Publication], then_acknowledge: Sequence[Delivery] = ()
     ) -> None:
+        publications = list(publications)
         self._witness.said(self.inner, publications)
         some_receipts = False
         for publication in publications:

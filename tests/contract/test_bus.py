@@ -357,6 +357,32 @@ def test_an_answer_that_is_refused_gives_the_question_back(world: World) -> None
     assert again.redelivered
 
 
+def test_a_long_answer_that_is_refused_at_its_beginning_gives_the_question_back(
+    world: World,
+) -> None:
+    full = Post(world, max_length=1, reject_when_full=True, consume=False)
+    keeper = world.bus()
+    opened(keeper, full.topology)
+    for number in range(3):
+        keeper.publish(full.messages(number))
+        keeper.flush(PATIENCE_S)
+    assert keeper.counters.rejected > 0
+    post = Post(world)
+    bus = world.bus()
+    opened(bus, post.topology)
+    bus.publish(post.messages(1))
+    question = deliveries(bus, 1)
+
+    more = [Publication(DEAD, "", numbered(number)) for number in range(3_000)]
+    bus.publish(iter([*full.messages(50), *more]), then_acknowledge=question)
+
+    (again,) = deliveries(bus, 1)
+    assert message_number(again) == 1
+    assert again.redelivered
+    assert bus.flush(PATIENCE_S) is False
+    assert bus.counters.published == bus.counters.confirmed + bus.counters.rejected == 3_002
+
+
 def test_an_answer_that_nobody_wants_still_acknowledges_the_question(world: World) -> None:
     post = Post(world, queue_kind="quorum")
     bus = world.bus()
