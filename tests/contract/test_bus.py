@@ -373,14 +373,14 @@ def test_a_long_answer_that_is_refused_at_its_beginning_gives_the_question_back(
     bus.publish(post.messages(1))
     question = deliveries(bus, 1)
 
-    more = [Publication(DEAD, "", numbered(number)) for number in range(3_000)]
+    more = [Publication(DEAD, "", numbered(number)) for number in range(5_000)]
     bus.publish(iter([*full.messages(50), *more]), then_acknowledge=question)
 
     (again,) = deliveries(bus, 1)
     assert message_number(again) == 1
     assert again.redelivered
     assert bus.flush(PATIENCE_S) is False
-    assert bus.counters.published == bus.counters.confirmed + bus.counters.rejected == 3_002
+    assert bus.counters.published == bus.counters.confirmed + bus.counters.rejected == 5_002
 
 
 def test_an_answer_that_nobody_wants_still_acknowledges_the_question(world: World) -> None:

@@ -349,7 +349,7 @@ def test_corked_and_plain_writes_carry_the_same(world: RabbitWorld, corked: bool
 
 
 def test_the_first_of_many_arrive_while_the_last_are_still_being_made(world: RabbitWorld) -> None:
-    topology = box(world, prefetch=5_000)
+    topology = box(world, prefetch=10_000)
     reader, writer = world.bus(), world.bus()
     opened(reader, topology)
     opened(writer, Topology())
@@ -365,15 +365,15 @@ def test_the_first_of_many_arrive_while_the_last_are_still_being_made(world: Rab
         return numbers(found)
 
     def made() -> Iterator[Publication]:
-        yield from to(topology, *range(2_000))
+        yield from to(topology, *range(5_000))
         first.extend(read_until(bool))
-        yield from to(topology, 2_000)
+        yield from to(topology, 5_000)
 
     first: list[int] = []
     writer.publish(made())
     assert first
-    rest = read_until(lambda found: len(first) + len(found) == 2_001)
-    assert first + rest == list(range(2_001))
+    rest = read_until(lambda found: len(first) + len(found) == 5_001)
+    assert first + rest == list(range(5_001))
 
 
 def test_a_body_larger_than_a_frame_goes_through_whole(world: RabbitWorld) -> None:
