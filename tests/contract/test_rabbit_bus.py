@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from energymarket.bus.port import BusEvent, Delivery, Publication
+from energymarket.bus.port import Delivery, Publication
 from energymarket.bus.rabbit import RabbitBus
 from energymarket.bus.rabbit_options import RabbitOptions
 from energymarket.codec import encode
@@ -33,7 +33,6 @@ from tests.contract.bus_worlds import (
     connected,
     deliveries,
     disconnected,
-    events_until,
     eventually,
     message_number,
     numbered,
@@ -346,34 +345,6 @@ def test_corked_and_plain_writes_carry_the_same(world: RabbitWorld, corked: bool
     assert found == list(range(5_000))
     assert writer.flush(PATIENCE_S)
     assert writer.counters.confirmed == 5_000
-
-
-def test_the_first_of_many_arrive_while_the_last_are_still_being_made(world: RabbitWorld) -> None:
-    topology = box(world, prefetch=10_000)
-    reader, writer = world.bus(), world.bus()
-    opened(reader, topology)
-    opened(writer, Topology())
-
-    def read_until(there: Callable[[list[Delivery]], bool]) -> list[int]:
-        found: list[Delivery] = []
-
-        def enough(events: list[BusEvent]) -> bool:
-            found[:] = [event for event in events if isinstance(event, Delivery)]
-            return there(found)
-
-        events_until(reader, enough)
-        return numbers(found)
-
-    def made() -> Iterator[Publication]:
-        yield from to(topology, *range(5_000))
-        first.extend(read_until(bool))
-        yield from to(topology, 5_000)
-
-    first: list[int] = []
-    writer.publish(made())
-    assert first
-    rest = read_until(lambda found: len(first) + len(found) == 5_001)
-    assert first + rest == list(range(5_001))
 
 
 def test_a_body_larger_than_a_frame_goes_through_whole(world: RabbitWorld) -> None:

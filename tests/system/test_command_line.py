@@ -225,7 +225,9 @@ def test_a_start_that_fails_leaves_no_ledger_and_one_that_is_there_is_kept(tmp_p
 
 
 _ENTRY_THAT_STAYS_IN_AN_IMPORT = """
-import sys, time
+import signal, sys, time
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as a terminal has it
 
 class Finder:
     def find_spec(self, name, path=None, target=None):

@@ -138,8 +138,9 @@ def spy_on(load: Load) -> list[object]:
         publish = bus.publish
 
         def noting(publications: object, *rest: object, publish: object = publish, **more: object):  # type: ignore[no-untyped-def]
-            sent.extend(each.message for each in publications)  # type: ignore[attr-defined]
-            return publish(publications, *rest, **more)  # type: ignore[operator]
+            several = list(publications)  # type: ignore[call-overload]
+            sent.extend(each.message for each in several)
+            return publish(several, *rest, **more)  # type: ignore[operator]
 
         bus.publish = noting  # type: ignore[method-assign]
     return sent
