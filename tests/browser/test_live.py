@@ -64,17 +64,17 @@ def test_pause_pauses_step_steps_and_run_goes_on(seen: Visit) -> None:
     """Each is the market's own doing, not the page's."""
     expect(seen.at("#controls")).to_be_hidden()
     seen.unlock(TOKEN)
-    seen.at("#pause").click()
+    seen.press(seen.at("#pause"))
     seen.state("PAUSED")
     seen.until("() => !document.getElementById('step').disabled")
     settled = seen.get("/run")["tick"]
     seen.until_tick(settled)
-    seen.at("#step").click()
+    seen.press(seen.at("#step"))
     seen.until_tick(settled + 1)
     assert seen.get("/run")["tick"] == settled + 1
     seen.state("PAUSED")
     expect(seen.at("#pause")).to_have_text("Run")
-    seen.at("#pause").click()
+    seen.press(seen.at("#pause"))
     seen.state("LIVE")
     seen.until_tick(settled + 3)
 
@@ -83,11 +83,11 @@ def test_the_pace_is_set_by_a_button_which_then_is_pressed(seen: Visit) -> None:
     """From a quarter of the pace to full speed."""
     seen.unlock(TOKEN)
     slow = seen.at("#paces button").first
-    slow.click()
+    seen.press(slow)
     expect(slow).to_have_attribute("aria-pressed", "true")
     assert seen.get("/clock")["pace_s"] == pytest.approx(0.8)
     full = seen.at("#paces button").last
-    full.click()
+    seen.press(full)
     expect(full).to_have_attribute("aria-pressed", "true")
     assert seen.get("/clock")["pace_s"] == 0
     seen.until_tick(seen.tick() + 200)
@@ -100,7 +100,7 @@ def test_an_event_that_a_person_starts_appears_as_a_band_and_in_the_list(seen: V
     seen.at("#event-name").fill("general_strike")
     seen.at("#event-coefficient").fill("0.031")
     seen.at("#event-ttl").fill("500")
-    seen.at("#event-form button").click()
+    seen.press(seen.at("#event-form button"))
     expect(seen.at("#control-says")).to_contain_text("general strike (+0.0310) begins in tick")
     band = seen.at(".band.raise").filter(has_text="general strike")
     expect(band).to_be_attached()
@@ -115,7 +115,7 @@ def test_an_error_of_the_api_is_shown_as_its_sentence(seen: Visit, run: str) -> 
     seen.at("#event-name").fill("x" * 64)
     seen.at("#event-coefficient").fill("0.1")
     seen.at("#event-ttl").fill("99999999999")
-    seen.at("#event-form button").click()
+    seen.press(seen.at("#event-form button"))
     body = {"name": "x" * 64, "coefficient_eur_per_kwh": 0.1, "ttl_ticks": 99999999999}
     headers = {"Authorization": f"Bearer {TOKEN}"}
     refused = httpx.post(f"{run}events", json=body, headers=headers)
@@ -159,7 +159,7 @@ def test_the_token_stays_in_its_tab_and_goes_when_it_is_locked(seen: Visit) -> N
     seen.page.reload()
     expect(seen.at("#controls")).to_be_visible()
     assert seen.page.evaluate("() => localStorage.length + document.cookie.length") == 0
-    seen.at("#lock").click()
+    seen.press(seen.at("#lock"))
     expect(seen.at("#controls")).to_be_hidden()
     assert seen.page.evaluate("() => sessionStorage.length") == 0
 
@@ -181,6 +181,6 @@ def test_prices_and_ledger_can_be_saved(seen: Visit, tmp_path: Path) -> None:
     line = {"offline": False, "latency": 0, "downloadThroughput": 200_000, "uploadThroughput": -1}
     seen.page.context.new_cdp_session(seen.page).send("Network.emulateNetworkConditions", line)
     with seen.page.expect_download() as ledger:
-        seen.at("#ledger").click()
+        seen.press(seen.at("#ledger"))
     assert ledger.value.suggested_filename == "ledger.db"
     assert ledger.value.path().read_bytes().startswith(b"SQLite format 3\0")

@@ -121,7 +121,16 @@ class Visit:
     def type_token(self, token: str) -> None:
         """As a person does, right or wrong."""
         self.at("#token").fill(token)
-        self.at("#token-form button").click()
+        self.press(self.at("#token-form button"))
+
+    def press(self, button: Locator) -> None:
+        """Presses a button by the keyboard, once it can be pressed.
+
+        What stands above the controls grows and shrinks with the tick, and a pointer's button may
+        go down on one thing and up on another, which is no click.
+        """
+        expect(button).to_be_enabled()
+        button.press("Enter")
 
     def unlock(self, token: str) -> None:
         """Types the token, and waits until it has been taken."""

@@ -142,16 +142,16 @@ def test_the_page_of_the_stack_moves_the_market_and_says_when_the_broker_is_gone
         seen.until(moved, argument=price)
         seen.unlock(stack.token)
         seen.at("#event-name").fill("general_strike")
-        seen.at("#event-form button").click()
+        seen.press(seen.at("#event-form button"))
         expect(seen.at(".band.raise").filter(has_text="general strike")).to_be_visible()
-        seen.at("#pause").click()
+        seen.press(seen.at("#pause"))
         seen.state("PAUSED")
         settled = stack.get("/run")["tick"]
         seen.until_tick(settled)
-        seen.at("#step").click()
+        seen.press(seen.at("#step"))
         seen.until_tick(settled + 1)
         assert stack.get("/run")["tick"] == settled + 1
-        seen.at("#pause").click()
+        seen.press(seen.at("#pause"))
         seen.state("LIVE")
         stack.compose("stop", "rabbitmq")
         try:
