@@ -336,7 +336,8 @@ def test_an_answer_that_is_confirmed_acknowledges_the_question(world: World) -> 
     assert world.ready(post.dead_queue) == 3
 
 
-def test_an_answer_that_is_refused_gives_the_question_back(world: World) -> None:
+def _full(world: World) -> Post:
+    """A queue that takes no more, and says so."""
     full = Post(world, max_length=1, reject_when_full=True, consume=False)
     keeper = world.bus()
     opened(keeper, full.topology)
@@ -344,6 +345,11 @@ def test_an_answer_that_is_refused_gives_the_question_back(world: World) -> None
         keeper.publish(full.messages(number))
         keeper.flush(PATIENCE_S)
     assert keeper.counters.rejected > 0
+    return full
+
+
+def test_an_answer_that_is_refused_gives_the_question_back(world: World) -> None:
+    full = _full(world)
     post = Post(world)
     bus = world.bus()
     opened(bus, post.topology)
@@ -360,13 +366,7 @@ def test_an_answer_that_is_refused_gives_the_question_back(world: World) -> None
 def test_a_long_answer_that_is_refused_at_its_beginning_gives_the_question_back(
     world: World,
 ) -> None:
-    full = Post(world, max_length=1, reject_when_full=True, consume=False)
-    keeper = world.bus()
-    opened(keeper, full.topology)
-    for number in range(3):
-        keeper.publish(full.messages(number))
-        keeper.flush(PATIENCE_S)
-    assert keeper.counters.rejected > 0
+    full = _full(world)
     post = Post(world)
     bus = world.bus()
     opened(bus, post.topology)
