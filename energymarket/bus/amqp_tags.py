@@ -33,9 +33,9 @@ class Batch:
 
     __slots__ = ("all_sent", "deliveries", "failed", "unconfirmed")
 
-    def __init__(self, deliveries: Sequence[Delivery], *, failed: bool = False) -> None:
+    def __init__(self, deliveries: Sequence[Delivery]) -> None:
         self.deliveries = deliveries
-        self.failed = failed
+        self.failed = False
         self.unconfirmed = 0
         """Messages that were sent and are not confirmed yet."""
         self.all_sent = False

@@ -348,37 +348,40 @@ def _full(world: World) -> Post:
     return full
 
 
-def test_an_answer_that_is_refused_gives_the_question_back(world: World) -> None:
-    full = _full(world)
+def _asked(world: World) -> tuple[AnyBus, list[Delivery]]:
+    """A bus that has been asked number 1, and the question."""
     post = Post(world)
     bus = world.bus()
     opened(bus, post.topology)
     bus.publish(post.messages(1))
-    question = deliveries(bus, 1)
+    return bus, deliveries(bus, 1)
 
-    bus.publish(full.messages(50), then_acknowledge=question)
 
+def _is_given_back(bus: AnyBus) -> None:
     (again,) = deliveries(bus, 1)
     assert message_number(again) == 1
     assert again.redelivered
+
+
+def test_an_answer_that_is_refused_gives_the_question_back(world: World) -> None:
+    full = _full(world)
+    bus, question = _asked(world)
+
+    bus.publish(full.messages(50), then_acknowledge=question)
+
+    _is_given_back(bus)
 
 
 def test_a_long_answer_that_is_refused_at_its_beginning_gives_the_question_back(
     world: World,
 ) -> None:
     full = _full(world)
-    post = Post(world)
-    bus = world.bus()
-    opened(bus, post.topology)
-    bus.publish(post.messages(1))
-    question = deliveries(bus, 1)
+    bus, question = _asked(world)
 
     more = [Publication(DEAD, "", numbered(number)) for number in range(5_000)]
     bus.publish(iter([*full.messages(50), *more]), then_acknowledge=question)
 
-    (again,) = deliveries(bus, 1)
-    assert message_number(again) == 1
-    assert again.redelivered
+    _is_given_back(bus)
     assert bus.flush(PATIENCE_S) is False
     assert bus.counters.published == bus.counters.confirmed + bus.counters.rejected == 5_002
 
